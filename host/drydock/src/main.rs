@@ -1,0 +1,2 @@
+//! drydock
+fn main() {}

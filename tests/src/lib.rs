@@ -1,0 +1,1 @@
+//! Scenarios that load the built images into drydock.
