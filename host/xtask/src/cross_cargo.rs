@@ -1,0 +1,130 @@
+//! Runs cargo on the driver workspace as the cross kit wants it.
+//!
+//! The workspace's files stay those of the genuine Windows flow: the `wdk-build` stand-in and the
+//! lock file that follows from it are swapped in on cargo's command line, and only here.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    project::Project,
+    toolchain::{TARGET, Toolchain},
+    wdk_tree::WdkTree,
+};
+
+/// How images are compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// What ships: optimised, reproducible, no PDB.
+    Release,
+    /// Unoptimised, with a PDB.
+    Dev,
+}
+
+impl Profile {
+    /// Cargo's folder name for it.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Dev => "debug",
+        }
+    }
+}
+
+/// Cargo, set up for one tree and profile.
+#[derive(Debug)]
+pub struct CrossCargo<'a> {
+    /// The repository.
+    pub project: &'a Project,
+    /// The compilers.
+    pub tools: &'a Toolchain,
+    /// The headers and libraries.
+    pub tree: &'a WdkTree,
+    /// How to compile.
+    pub profile: Profile,
+}
+
+impl CrossCargo<'_> {
+    /// `cargo <subcommand>` on the driver workspace, for the Windows target.
+    pub fn workspace(&self, subcommand: &str) -> Result<Command> {
+        let lock = self.seeded_lock()?;
+        let mut cargo = self.cargo(subcommand);
+        cargo.current_dir(self.project.root());
+        cargo.arg("--config").arg(format!(
+            "patch.crates-io.wdk-build.path=\"{}\"",
+            self.project.path("cross/wdk-build").display()
+        ));
+        cargo.args(["-Zlockfile-path", "--config"]);
+        cargo.arg(format!("resolver.lockfile-path=\"{}\"", lock.display()));
+        cargo.env("WDKContentRoot", &self.tree.root);
+        cargo.env("WDK_MANIFEST", self.tree.driver_model_manifest());
+        cargo.env("LIBCLANG_PATH", self.tools.libclang());
+        // wdk-sys compiles a little C; the names choose the MSVC driver mode.
+        cargo.env("CC_x86_64_pc_windows_msvc", self.tools.llvm("clang-cl"));
+        cargo.env("AR_x86_64_pc_windows_msvc", self.tools.llvm("llvm-lib"));
+        cargo.env("CFLAGS_x86_64_pc_windows_msvc", "-w");
+        Ok(cargo)
+    }
+
+    /// `cargo <subcommand>` on any manifest, for the Windows target.
+    pub fn cargo(&self, subcommand: &str) -> Command {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        // A toolchain of the host's rustup would override RUSTC's standard library.
+        cargo
+            .env_remove("RUSTC_WRAPPER")
+            .env_remove("RUSTC_WORKSPACE_WRAPPER")
+            .env_remove("RUSTFLAGS");
+        cargo
+            .env("RUSTC", &self.tools.rustc.path)
+            .env("RUSTC_BOOTSTRAP", "1");
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", self.rustflags().join("\u{1f}"));
+        cargo.env("CARGO_TARGET_DIR", &self.tree.target);
+        cargo.arg(subcommand).args(["--target", TARGET]);
+        if self.tools.rustc.build_std {
+            cargo.arg("-Zbuild-std=core,alloc");
+        }
+        match self.profile {
+            // A PDB would put this build's identity into the image.
+            Profile::Release => {
+                cargo.args(["--release", "--config", "profile.release.strip=\"symbols\""])
+            }
+            // Unoptimised memory intrinsics do not link without a C runtime.
+            Profile::Dev => cargo.args([
+                "--config",
+                "profile.dev.package.compiler_builtins.opt-level=2",
+            ]),
+        };
+        cargo
+    }
+
+    fn rustflags(&self) -> Vec<String> {
+        let mut flags = vec![
+            "-Ctarget-feature=+crt-static".to_string(),
+            format!("-Clinker={}", self.tools.llvm("lld-link").display()),
+        ];
+        // No path of this machine may reach the image: the same source gives the same bytes anywhere.
+        let cargo_home = std::env::var_os("CARGO_HOME").map_or_else(
+            || std::env::home_dir().unwrap_or_default().join(".cargo"),
+            PathBuf::from,
+        );
+        for (from, to) in [
+            (self.tree.target.as_path(), "build"),
+            (self.project.root(), "ferry"),
+            (cargo_home.as_path(), "cargo"),
+            (std::path::Path::new("/usr/lib/rustlib/src/rust"), "rust"),
+        ] {
+            flags.push(format!("--remap-path-prefix={}={to}", from.display()));
+        }
+        flags
+    }
+
+    /// The lock file of the cross build, which starts from the genuine one at every build.
+    fn seeded_lock(&self) -> Result<PathBuf> {
+        let genuine = self.project.path("Cargo.lock");
+        let lock = self.tree.target.with_file_name("lock").join("Cargo.lock");
+        fs::create_dir_all(lock.parent().context("lock folder")?)?;
+        fs::copy(&genuine, &lock).with_context(|| genuine.display().to_string())?;
+        Ok(lock)
+    }
+}

@@ -1,0 +1,147 @@
+//! Builds ferry.sys and pier.sys.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    cross_cargo::{CrossCargo, Profile},
+    process,
+    project::Project,
+    toolchain::{TARGET, Toolchain},
+    wdk_tree::WdkTree,
+};
+
+use crate::{entry_stub, kmdf::KmdfVersion};
+
+/// The driver packages of the workspace.
+pub const DRIVERS: &[&str] = &["ferry", "pier"];
+
+/// What to build.
+#[derive(Debug, Clone, Copy)]
+pub struct BuildOptions {
+    /// The framework version the drivers ask for.
+    pub kmdf: KmdfVersion,
+    /// How they are compiled.
+    pub profile: Profile,
+}
+
+/// A finished image.
+#[derive(Debug)]
+pub struct Image {
+    /// Where it is.
+    pub path: PathBuf,
+    /// SHA-256 in hex.
+    pub sha256: String,
+    /// Bytes.
+    pub size: usize,
+}
+
+impl Image {
+    /// Measures the file at `path`.
+    pub fn at(path: PathBuf) -> Result<Self> {
+        let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
+        let sha256 = Sha256::digest(&bytes)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
+        Ok(Self {
+            path,
+            sha256,
+            size: bytes.len(),
+        })
+    }
+
+    /// One line: path, size, hash.
+    pub fn line(&self, project: &Project) -> String {
+        let path = self.path.strip_prefix(project.root()).unwrap_or(&self.path);
+        format!(
+            "{:<36} {:>8} bytes  sha256 {}",
+            path.display(),
+            self.size,
+            self.sha256
+        )
+    }
+}
+
+/// Where the images of these options go: the default ones straight into `target/images`.
+pub fn image_folder(project: &Project, options: BuildOptions) -> PathBuf {
+    let mut name = String::new();
+    if options.kmdf != KmdfVersion::DEFAULT {
+        name = format!("kmdf-{}", options.kmdf);
+    }
+    if options.profile == Profile::Dev {
+        name = if name.is_empty() {
+            "dev".into()
+        } else {
+            format!("{name}-dev")
+        };
+    }
+    project.images().join(name)
+}
+
+/// Builds both drivers and copies image and map (and PDB) to the image folder.
+pub fn build(project: &Project, options: BuildOptions) -> Result<Vec<Image>> {
+    let tools = Toolchain::find()?;
+    let tree = WdkTree::assemble(project, &tools, options.kmdf)?;
+    let cross = CrossCargo {
+        project,
+        tools: &tools,
+        tree: &tree,
+        profile: options.profile,
+    };
+    entry_stub::build(&cross)?;
+
+    let mut cargo = cross.workspace("build")?;
+    for driver in DRIVERS {
+        cargo.args(["--package", driver]);
+    }
+    process::run(&mut cargo)?;
+
+    let built = tree.target.join(TARGET).join(options.profile.folder());
+    let folder = image_folder(project, options);
+    fs::create_dir_all(&folder)?;
+    DRIVERS
+        .iter()
+        .map(|driver| publish(&built, driver, &folder))
+        .collect()
+}
+
+fn publish(built: &Path, driver: &str, folder: &Path) -> Result<Image> {
+    let sys = folder.join(format!("{driver}.sys"));
+    let dll = built.join(format!("{driver}.dll"));
+    fs::copy(&dll, &sys).with_context(|| dll.display().to_string())?;
+    let map = built.join("deps").join(format!("{driver}.map"));
+    if !map.exists() {
+        bail!("the linker wrote no {}", map.display());
+    }
+    fs::copy(&map, folder.join(format!("{driver}.map")))?;
+    if profile == Profile::Dev {
+        let pdb = built.join("deps").join(format!("{driver}.pdb"));
+        fs::copy(&pdb, folder.join(format!("{driver}.pdb")))
+            .with_context(|| pdb.display().to_string())?;
+    }
+    Image::at(sys)
+}
+
+/// Lints the driver workspace; warnings are errors.
+pub fn clippy(project: &Project) -> Result<()> {
+    let tools = Toolchain::find()?;
+    let tree = WdkTree::assemble(project, &tools, KmdfVersion::DEFAULT)?;
+    let cross = CrossCargo {
+        project,
+        tools: &tools,
+        tree: &tree,
+        profile: Profile::Release,
+    };
+    let mut cargo = cross.workspace("check")?;
+    cargo.env("RUSTC_WORKSPACE_WRAPPER", tools.clippy_driver()?);
+    // clippy-driver reads its own arguments here; `cargo clippy` would set the same.
+    cargo.env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
+    cargo.arg("--workspace");
+    process::run(&mut cargo)
+}

@@ -1,0 +1,40 @@
+//! Where things are: every path of the repository and of its build results.
+
+use std::path::{Path, PathBuf};
+
+/// The repository and the folders its builds write to.
+#[derive(Debug, Clone)]
+pub struct Project {
+    root: PathBuf,
+}
+
+impl Project {
+    /// The repository this binary was built from.
+    pub fn here() -> Self {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = manifest.ancestors().nth(2).unwrap_or(manifest);
+        Self {
+            root: root.to_path_buf(),
+        }
+    }
+
+    /// The top folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A file or folder named relative to the top folder.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    /// Finished driver images.
+    pub fn images(&self) -> PathBuf {
+        self.path("target/images")
+    }
+
+    /// What the cross kit generates and compiles.
+    pub fn cross_target(&self) -> PathBuf {
+        self.path("target/cross")
+    }
+}

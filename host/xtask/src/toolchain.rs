@@ -1,0 +1,209 @@
+//! Finds the programs of the cross build, and installs the Debian packages that hold them.
+//!
+//! Nothing is fetched from anywhere but the package managers.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+
+/// The triple every driver image is built for.
+pub const TARGET: &str = "x86_64-pc-windows-msvc";
+
+/// LLVM of this major version parses the headers and links the images (22 and later breaks bindgen).
+const LLVM: &str = "/usr/lib/llvm-19";
+
+/// Which package holds a file the build needs.
+struct Need {
+    file: &'static str,
+    package: &'static str,
+}
+
+const LLVM_NEEDS: &[Need] = &[
+    Need {
+        file: "/usr/lib/llvm-19/bin/lld-link",
+        package: "lld-19",
+    },
+    Need {
+        file: "/usr/lib/llvm-19/bin/clang-cl",
+        package: "clang-19",
+    },
+    Need {
+        file: "/usr/lib/llvm-19/bin/llvm-dlltool",
+        package: "llvm-19",
+    },
+    Need {
+        file: "/usr/lib/llvm-19/lib/libclang.so",
+        package: "libclang-19-dev",
+    },
+    Need {
+        file: "/usr/share/mingw-w64/include/ddk/wdm.h",
+        package: "mingw-w64-common",
+    },
+];
+
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+const DEBIAN_RUST: &[Need] = &[
+    Need {
+        file: DEBIAN_RUSTC,
+        package: "rustc-web",
+    },
+    Need {
+        file: "/usr/lib/rustlib/src/rust/library/core/Cargo.toml",
+        package: "rust-web-src",
+    },
+];
+const DEBIAN_CLIPPY: Need = Need {
+    file: "/usr/bin/clippy-driver",
+    package: "rust-web-clippy",
+};
+
+/// The compiler that makes the images.
+#[derive(Debug, Clone)]
+pub struct Rustc {
+    /// Its path.
+    pub path: PathBuf,
+    /// Whether `core` and `alloc` have to be compiled too (no Windows target installed).
+    pub build_std: bool,
+}
+
+/// Every program of the cross build.
+#[derive(Debug, Clone)]
+pub struct Toolchain {
+    /// The compiler.
+    pub rustc: Rustc,
+}
+
+impl Toolchain {
+    /// Finds everything, installing what is missing if that is allowed.
+    pub fn find() -> Result<Self> {
+        let rustc = rustc_with_windows_target();
+        let mut missing: Vec<&Need> = LLVM_NEEDS.iter().filter(|n| n.is_missing()).collect();
+        if rustc.is_none() {
+            missing.extend(DEBIAN_RUST.iter().filter(|n| n.is_missing()));
+        }
+        install(&missing)?;
+        let rustc = rustc.unwrap_or_else(|| Rustc {
+            path: DEBIAN_RUSTC.into(),
+            build_std: true,
+        });
+        Ok(Self { rustc })
+    }
+
+    /// A program of LLVM, by its plain name (`lld-link`, `llvm-lib`, …).
+    pub fn llvm(&self, tool: &str) -> PathBuf {
+        Path::new(LLVM).join("bin").join(tool)
+    }
+
+    /// Where bindgen finds libclang.
+    pub fn libclang(&self) -> PathBuf {
+        Path::new(LLVM).join("lib")
+    }
+
+    /// The clippy that belongs to [`Self::rustc`].
+    pub fn clippy_driver(&self) -> Result<PathBuf> {
+        if self.rustc.build_std {
+            if DEBIAN_CLIPPY.is_missing() {
+                install(&[&DEBIAN_CLIPPY])?;
+            }
+            return Ok(DEBIAN_CLIPPY.file.into());
+        }
+        let beside = self.rustc.path.with_file_name("clippy-driver");
+        if !beside.exists() {
+            bail!(
+                "no clippy-driver beside {}; run `rustup component add clippy`",
+                self.rustc.path.display()
+            );
+        }
+        Ok(beside)
+    }
+
+    /// What identifies the compilers: part of the key of the target folder.
+    pub fn identity(&self) -> Result<String> {
+        process::output(Command::new(&self.rustc.path).arg("-vV"))
+    }
+}
+
+impl Need {
+    fn is_missing(&self) -> bool {
+        !Path::new(self.file).exists()
+    }
+}
+
+/// The rustc on the PATH, if the Windows target is installed for it.
+fn rustc_with_windows_target() -> Option<Rustc> {
+    let sysroot = process::output(Command::new("rustc").args(["--print", "sysroot"])).ok()?;
+    let sysroot = Path::new(sysroot.trim());
+    let lib = sysroot.join("lib/rustlib").join(TARGET).join("lib");
+    let has_core = std::fs::read_dir(lib)
+        .ok()?
+        .filter_map(Result::ok)
+        .any(|e| e.file_name().to_string_lossy().starts_with("libcore-"));
+    has_core.then(|| Rustc {
+        path: sysroot.join("bin/rustc"),
+        build_std: false,
+    })
+}
+
+/// Installs the packages of `missing`, or stops with the command that would.
+fn install(missing: &[&Need]) -> Result<()> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().map(|n| n.package).collect();
+    let by_hand = format!(
+        "apt-get install --no-install-recommends {}",
+        packages.join(" ")
+    );
+    if !Path::new("/usr/bin/apt-get").exists() {
+        let files: Vec<&str> = missing.iter().map(|n| n.file).collect();
+        bail!(
+            "missing: {}\nThis machine has no apt-get. On Debian: {by_hand}",
+            files.join(", ")
+        );
+    }
+    let Some(mut apt) = apt_get() else {
+        bail!("packages are missing and may not be installed from here; run\n    sudo {by_hand}");
+    };
+    eprintln!("installing {}", packages.join(" "));
+    apt.args(["install", "--yes", "--no-install-recommends"])
+        .args(&packages);
+    apt.env("DEBIAN_FRONTEND", "noninteractive");
+    if process::output(&mut apt).is_err() {
+        // A fresh machine may have no package lists yet.
+        let mut update = apt_get().context("apt-get")?;
+        process::output(update.arg("update"))?;
+        process::output(&mut apt).with_context(|| format!("run by hand: sudo {by_hand}"))?;
+    }
+    if let Some(still) = missing.iter().find(|n| n.is_missing()) {
+        bail!(
+            "package {} was installed but {} is not there",
+            still.package,
+            still.file
+        );
+    }
+    Ok(())
+}
+
+/// `apt-get` as root: directly, or by a sudo that asks no password.
+fn apt_get() -> Option<Command> {
+    let id = process::output(Command::new("id").arg("-u")).ok()?;
+    if id.trim() == "0" {
+        return Some(Command::new("apt-get"));
+    }
+    let sudo = Command::new("sudo")
+        .args(["-n", "true"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if !sudo.is_ok_and(|s| s.success()) {
+        return None;
+    }
+    let mut apt = Command::new("sudo");
+    apt.args(["-n", "apt-get"]);
+    Some(apt)
+}
