@@ -107,11 +107,11 @@ pub fn build(project: &Project, options: BuildOptions) -> Result<Vec<Image>> {
     fs::create_dir_all(&folder)?;
     DRIVERS
         .iter()
-        .map(|driver| publish(&built, driver, &folder))
+        .map(|driver| publish(&built, driver, &folder, options.profile))
         .collect()
 }
 
-fn publish(built: &Path, driver: &str, folder: &Path) -> Result<Image> {
+fn publish(built: &Path, driver: &str, folder: &Path, profile: Profile) -> Result<Image> {
     let sys = folder.join(format!("{driver}.sys"));
     let dll = built.join(format!("{driver}.dll"));
     fs::copy(&dll, &sys).with_context(|| dll.display().to_string())?;
