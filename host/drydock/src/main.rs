@@ -1,2 +1,7 @@
-//! drydock
-fn main() {}
+//! The `drydock` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    drydock::cli::main()
+}

@@ -1,0 +1,1 @@
+//! The framework: the executable form of `spec/kmdf-request-lifecycle.md`.

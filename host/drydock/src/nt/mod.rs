@@ -1,0 +1,1 @@
+//! The I/O manager and the kernel around a driver.

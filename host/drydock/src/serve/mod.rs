@@ -1,0 +1,1 @@
+//! A device stack offered to programs over a Unix socket.
