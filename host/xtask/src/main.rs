@@ -3,6 +3,7 @@
 mod cross_cargo;
 mod drivers;
 mod entry_stub;
+mod inf;
 mod kmdf;
 mod process;
 mod project;
@@ -37,6 +38,8 @@ enum Command {
     },
     /// Lint the driver workspace; warnings are errors
     ClippyDrivers,
+    /// Check INF files with the project's own rules
+    LintInf(inf::Args),
 }
 
 fn main() -> ExitCode {
@@ -60,5 +63,6 @@ fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::ClippyDrivers => drivers::clippy(&project),
+        Command::LintInf(args) => inf::run(&project, args),
     }
 }
