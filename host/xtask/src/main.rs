@@ -8,6 +8,7 @@ mod kmdf;
 mod process;
 mod project;
 mod toolchain;
+mod wdf_header;
 mod wdk_tree;
 
 use std::process::ExitCode;

@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use crate::{kmdf::KmdfVersion, process, project::Project, toolchain::Toolchain};
+use crate::{kmdf::KmdfVersion, process, project::Project, toolchain::Toolchain, wdf_header};
 
 const SDK: &str = "10.0.26100.0";
 
@@ -31,10 +31,13 @@ pub struct WdkTree {
 impl WdkTree {
     /// Writes the tree for `kmdf` unless it is there already.
     pub fn assemble(project: &Project, tools: &Toolchain, kmdf: KmdfVersion) -> Result<Self> {
-        let mut files = vec![(
-            format!("Include/wdf/kmdf/{kmdf}/wdf.h"),
-            fs::read(project.path("cross/include/wdf/wdf.h"))?,
-        )];
+        let wdf = wdf_header::generate(&project.path("cross/tables"), kmdf)?;
+        let mut files = vec![(format!("Include/wdf/kmdf/{kmdf}/wdf.h"), wdf.into_bytes())];
+        collect(
+            &project.path("cross/include/wdf"),
+            &format!("Include/wdf/kmdf/{kmdf}"),
+            &mut files,
+        )?;
         collect(
             &project.path("cross/include/km"),
             &format!("Include/{SDK}/km"),
