@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::rule::Rule;
-use super::{Settings, lint_files, text};
+use super::{Kind, Settings, lint_files, lint_one, text};
 
 /// File, line and rule of a finding.
 type Place = (PathBuf, usize, String);
@@ -101,6 +101,46 @@ fn the_packages_we_ship_break_no_rule() {
     let files = super::own_files(&project.path("inf")).expect("inf/ is part of the sources");
     assert_eq!(files.len(), 2, "a base package and an extension package");
     assert_eq!(found(&files), []);
+}
+
+/// Every line of our packages is there for a reason a rule knows, or is listed here with its own.
+#[test]
+fn no_line_of_our_packages_can_be_lost_unnoticed() {
+    let optional = [
+        "DisplayName",          // Windows shows the service's name instead
+        "HKR,,Security",        // the default security descriptor of the device applies
+        "[Pier_Install.NT.HW]", // its AddReg then belongs to the install section
+    ];
+    let project = crate::project::Project::here();
+    for path in super::own_files(&project.path("inf")).expect("inf/ is part of the sources") {
+        let whole = std::fs::read_to_string(&path).expect("a readable file");
+        for (index, line) in whole.lines().enumerate() {
+            let bare = line.trim();
+            if bare.is_empty()
+                || bare.starts_with(';')
+                || optional.iter().any(|o| bare.starts_with(o))
+            {
+                continue;
+            }
+            let lines = whole
+                .lines()
+                .enumerate()
+                .filter(|(other, _)| *other != index);
+            let rest: Vec<&str> = lines.map(|(_, line)| line).collect();
+            let report = lint_one(
+                &path,
+                rest.join("\n").as_bytes(),
+                Kind::Inx,
+                &Settings::default(),
+            );
+            assert!(
+                !report.findings.is_empty(),
+                "{}:{}: {line}",
+                path.display(),
+                index + 1
+            );
+        }
+    }
 }
 
 /// A path that is no INF at all is refused with what to give instead.
