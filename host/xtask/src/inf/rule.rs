@@ -79,7 +79,7 @@ rules! {
         "ASCII works with every tool and shows in diffs; keep UTF-16 only for strings that need it";
     StampToken Error "stamp-token", "stampinf options",
         "an .inx may use $ARCH$ and $KMDFVERSION$; an .inf must have gone through stampinf, which leaves no $TOKEN$";
-    DuplicateEntry Error "duplicate-entry", "practice 3",
+    DuplicateEntry Error "duplicate-entry", "own rule",
         "keep one of the two: which one Windows takes is not promised";
 
     // [Version].
