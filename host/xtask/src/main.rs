@@ -1,5 +1,6 @@
 //! Every developer command of the project: `cargo xtask <command>`.
 
+mod c_image;
 mod cross_cargo;
 mod drivers;
 mod entry_stub;
@@ -11,12 +12,18 @@ mod toolchain;
 mod wdf_header;
 mod wdk_tree;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{cross_cargo::Profile, drivers::BuildOptions, kmdf::KmdfVersion, project::Project};
+use crate::{
+    c_image::{CDriver, Model},
+    cross_cargo::Profile,
+    drivers::BuildOptions,
+    kmdf::KmdfVersion,
+    project::Project,
+};
 
 /// Every developer command of the project.
 #[derive(Parser)]
@@ -39,6 +46,29 @@ enum Command {
     },
     /// Lint the driver workspace; warnings are errors
     ClippyDrivers,
+    /// Build the conformance driver (C), target/images/conform.sys and conform-verifier.sys
+    ConformanceImages {
+        /// KMDF version the driver asks for
+        #[arg(long, default_value_t = KmdfVersion::DEFAULT)]
+        kmdf: KmdfVersion,
+    },
+    /// Compile a driver written in C to target/images/c/NAME.sys
+    Cc {
+        /// Name of the image, without .sys
+        name: String,
+        /// C source files
+        #[arg(required = true)]
+        sources: Vec<PathBuf>,
+        /// What it is written against
+        #[arg(long, value_enum, default_value_t = Model::Kmdf)]
+        model: Model,
+        /// Folder searched for headers
+        #[arg(short = 'I', long = "include")]
+        includes: Vec<PathBuf>,
+        /// KMDF version the driver asks for
+        #[arg(long, default_value_t = KmdfVersion::DEFAULT)]
+        kmdf: KmdfVersion,
+    },
     /// Check INF files with the project's own rules
     LintInf(inf::Args),
 }
@@ -64,6 +94,33 @@ fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::ClippyDrivers => drivers::clippy(&project),
+        Command::ConformanceImages { kmdf } => {
+            for image in c_image::build_conformance(&project, kmdf)? {
+                println!("{}", image.line(&project));
+            }
+            Ok(())
+        }
+        Command::Cc {
+            name,
+            sources,
+            model,
+            includes,
+            kmdf,
+        } => {
+            let folder = project.images().join("c");
+            let driver = CDriver {
+                name: &name,
+                model,
+                sources,
+                includes,
+                folder,
+            };
+            println!(
+                "{}",
+                c_image::build(&project, kmdf, &driver)?.line(&project)
+            );
+            Ok(())
+        }
         Command::LintInf(args) => inf::run(&project, args),
     }
 }

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{kmdf::KmdfVersion, process, project::Project, toolchain::Toolchain, wdf_header};
 
+const MINGW_INCLUDE: &str = "/usr/share/mingw-w64/include";
 const SDK: &str = "10.0.26100.0";
 
 /// A WDK-shaped tree on disk, and the target folder that belongs to it.
@@ -102,6 +103,18 @@ impl WdkTree {
     /// Folder of `WdfLdr.lib` and `WdfDriverEntry.lib`.
     pub fn wdf_libraries(&self) -> PathBuf {
         self.root.join(format!("Lib/wdf/kmdf/x64/{}", self.kmdf))
+    }
+
+    /// Where headers are searched, in order.
+    pub fn include_folders(&self, wdf: bool) -> Vec<PathBuf> {
+        let sdk = self.root.join("Include").join(SDK);
+        let mut folders = vec![sdk.join("km/crt"), sdk.join("km"), sdk.join("shared")];
+        if wdf {
+            folders.push(self.root.join(format!("Include/wdf/kmdf/{}", self.kmdf)));
+        }
+        folders.push(Path::new(MINGW_INCLUDE).join("ddk"));
+        folders.push(MINGW_INCLUDE.into());
+        folders
     }
 
     fn import_libraries(&self, tools: &Toolchain) -> Result<()> {
