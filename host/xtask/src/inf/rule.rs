@@ -118,11 +118,11 @@ rules! {
     Manufacturer Error "manufacturer", "INF Manufacturer section; InfVerif 1297",
         "list at least one models section in [Manufacturer]";
     ModelsUndecorated Error "models-undecorated", "filter-rules 19",
-        "write NT$ARCH$.10.0...18362 after the name of the models section, and in the section's own name";
+        "write NT$ARCH$.10.0...19041 after the name of the models section, and in the section's own name";
     ModelsArchitecture Error "models-architecture", "filter-rules 19",
         "name the architecture: $ARCH$ in an .inx, amd64 or arm64 in an .inf";
     ModelsBuild Error "models-build", "filter-rules 19",
-        "require 10.0...18362 or later: older builds know no AddFilter and do not run drivers from DIRID 13 reliably";
+        "require 10.0...19041 or later: older builds lack ExAllocatePool2, so the driver would install and then not load";
     ModelsSuite Error "models-suite", "universal INF",
         "leave product type and suite mask empty";
     ModelsEntry Error "models-entry", "INF Models section; InfVerif 1297",

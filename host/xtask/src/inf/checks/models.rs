@@ -5,8 +5,8 @@ use crate::inf::lint::Lint;
 use crate::inf::parse::Section;
 use crate::inf::rule::Rule;
 
-/// First build that knows AddFilter (filter-rules 18 and 19).
-const FLOOR: (u32, u32, u32) = (10, 0, 18362);
+/// Oldest build supported: it has ExAllocatePool2, and knows AddFilter (filter-rules 18 and 19).
+const FLOOR: (u32, u32, u32) = (10, 0, 19041);
 
 const ARCHITECTURES: &[&str] = &["$ARCH$", "amd64", "arm64", "x86", "arm", "ia64"];
 
