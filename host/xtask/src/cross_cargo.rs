@@ -57,6 +57,8 @@ impl CrossCargo<'_> {
         ));
         cargo.args(["-Zlockfile-path", "--config"]);
         cargo.arg(format!("resolver.lockfile-path=\"{}\"", lock.display()));
+        // What a pinned dependency warns of is not ours to change.
+        cargo.args(["--config", "future-incompat-report.frequency=\"never\""]);
         cargo.env("WDKContentRoot", &self.tree.root);
         cargo.env("WDK_MANIFEST", self.tree.driver_model_manifest());
         cargo.env("LIBCLANG_PATH", self.tools.libclang());
@@ -85,10 +87,7 @@ impl CrossCargo<'_> {
             cargo.arg("-Zbuild-std=core,alloc");
         }
         match self.profile {
-            // A PDB would put this build's identity into the image.
-            Profile::Release => {
-                cargo.args(["--release", "--config", "profile.release.strip=\"symbols\""])
-            }
+            Profile::Release => cargo.arg("--release"),
             // Unoptimised memory intrinsics do not link without a C runtime.
             Profile::Dev => cargo.args([
                 "--config",
@@ -103,6 +102,10 @@ impl CrossCargo<'_> {
             "-Ctarget-feature=+crt-static".to_string(),
             format!("-Clinker={}", self.tools.llvm("lld-link").display()),
         ];
+        if self.profile == Profile::Release {
+            // rustc asks for a PDB whatever the profile says; its identity differs from run to run.
+            flags.push("-Clink-arg=/DEBUG:NONE".into());
+        }
         // No path of this machine may reach the image: the same source gives the same bytes anywhere.
         let cargo_home = std::env::var_os("CARGO_HOME").map_or_else(
             || std::env::home_dir().unwrap_or_default().join(".cargo"),
@@ -119,12 +122,19 @@ impl CrossCargo<'_> {
         flags
     }
 
-    /// The lock file of the cross build, which starts from the genuine one at every build.
+    /// The lock file of the cross build: the genuine one, less what the stand-in does not need.
+    ///
+    /// Seeded again only when the genuine one changes, so that a build needs no registry.
     fn seeded_lock(&self) -> Result<PathBuf> {
         let genuine = self.project.path("Cargo.lock");
-        let lock = self.tree.target.with_file_name("lock").join("Cargo.lock");
-        fs::create_dir_all(lock.parent().context("lock folder")?)?;
-        fs::copy(&genuine, &lock).with_context(|| genuine.display().to_string())?;
+        let text = fs::read(&genuine).with_context(|| genuine.display().to_string())?;
+        let folder = self.tree.target.with_file_name("lock");
+        let (seed, lock) = (folder.join("seed"), folder.join("Cargo.lock"));
+        if fs::read(&seed).ok().as_ref() != Some(&text) || !lock.exists() {
+            fs::create_dir_all(&folder)?;
+            fs::write(&lock, &text)?;
+            fs::write(&seed, &text)?;
+        }
         Ok(lock)
     }
 }

@@ -100,7 +100,7 @@ pub fn build(project: &Project, options: BuildOptions) -> Result<Vec<Image>> {
     for driver in DRIVERS {
         cargo.args(["--package", driver]);
     }
-    process::run(&mut cargo)?;
+    process::run_patched_cargo(&mut cargo)?;
 
     let built = tree.target.join(TARGET).join(options.profile.folder());
     let folder = image_folder(project, options);
@@ -143,5 +143,5 @@ pub fn clippy(project: &Project) -> Result<()> {
     // clippy-driver reads its own arguments here; `cargo clippy` would set the same.
     cargo.env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
     cargo.arg("--workspace");
-    process::run(&mut cargo)
+    process::run_patched_cargo(&mut cargo)
 }

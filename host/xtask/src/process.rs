@@ -1,6 +1,9 @@
 //! Runs other programs and says clearly what failed.
 
-use std::process::{Command, Stdio};
+use std::{
+    io::{BufRead, BufReader, IsTerminal},
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -18,6 +21,42 @@ pub fn run(command: &mut Command) -> Result<()> {
     let status = command
         .status()
         .with_context(|| format!("cannot start `{}`", display(command)))?;
+    if !status.success() {
+        bail!("`{}` failed ({status})", display(command));
+    }
+    Ok(())
+}
+
+/// Runs cargo with the stand-in patched in, without its remark that the standard library does not use it.
+pub fn run_patched_cargo(command: &mut Command) -> Result<()> {
+    if std::io::stderr().is_terminal() {
+        command.args(["--color", "always"]);
+    }
+    let mut child = command
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{}`", display(command)))?;
+    let messages = child
+        .stderr
+        .take()
+        .map(BufReader::new)
+        .into_iter()
+        .flat_map(BufRead::lines);
+    let mut skipping = false;
+    for line in messages {
+        let line = line?;
+        if line.contains("was not used in the crate graph") {
+            skipping = true;
+        } else if skipping
+            && (line.starts_with("help: Check that the patched") || line.starts_with("      "))
+        {
+            // the rest of the same remark
+        } else {
+            skipping = false;
+            eprintln!("{line}");
+        }
+    }
+    let status = child.wait()?;
     if !status.success() {
         bail!("`{}` failed ({status})", display(command));
     }
