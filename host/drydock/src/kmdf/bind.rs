@@ -7,13 +7,19 @@ use super::guest;
 use super::handle::Ref;
 use super::lifetime;
 use super::table;
-use crate::nt;
+use super::block;
 use crate::nt::status::NtStatus;
 use crate::sched::{self, Lock};
 use crate::verify;
 
 /// Highest minor version this framework knows.
 const NEWEST_MINOR: u32 = 33;
+
+/// The minor version this framework presents itself as.
+pub(super) fn newest_minor() -> u32 {
+    NEWEST_MINOR.min(verify::settings().kmdf_minor)
+}
+
 /// Counts up to this one mean that the client has room for a copy of the table (`spec/abi-facts.md`).
 const COPIED_TABLE: u32 = 438;
 
@@ -45,7 +51,7 @@ impl Binding {
             .unwrap_or_default()
             .to_owned();
         let tag = tag_of(&name);
-        let globals = nt::pool::allocate_nonpaged_zeroed(BLOCK_SIZE, tag)?;
+        let globals = block::allocate(BLOCK_SIZE, tag)?;
         let binding: &'static Self = Box::leak(Box::new(Self {
             tag,
             minor,
@@ -150,7 +156,7 @@ fn bind(driver_object: u64, registry_path: u64, info: u64, globals_out: u64) -> 
     let minor = guest::read::<u32>(info + 20);
     let count = guest::read::<u32>(info + 28);
     let table_out = guest::read::<u64>(info + 32);
-    if major != 1 || minor > NEWEST_MINOR.min(verify::settings().kmdf_minor) {
+    if major != 1 || minor > newest_minor() {
         return NtStatus::OBJECT_TYPE_MISMATCH;
     }
     if !table::RELEASED_COUNTS.contains(&count) || table_out == 0 {
@@ -186,7 +192,7 @@ extern "win64" fn version_unbind(_registry_path: u64, _info: u64, globals: u64) 
         }
         // A late call with these globals is then recognised.
         guest::write(globals + MAGIC_OFFSET, 0_u64);
-        nt::pool::free(globals);
+        block::free(globals);
     });
 }
 

@@ -10,7 +10,7 @@ use super::bind::Binding;
 use super::callback;
 use super::guest;
 use super::handle::Handle;
-use crate::nt;
+use super::block;
 use crate::nt::status::NtStatus;
 
 const MAGIC: u64 = 0x7478_6574_6E6F_4357;
@@ -38,11 +38,11 @@ impl Context {
             0
         } else {
             let size = attributes.context_size as u64 + HEADER;
-            let block = nt::pool::allocate_nonpaged_zeroed(size as usize, binding.tag())
+            let at = block::allocate(size as usize, binding.tag())
                 .ok_or(NtStatus::INSUFFICIENT_RESOURCES)?;
-            guest::write(block, MAGIC);
-            guest::write(block + 8, handle.0);
-            block + HEADER
+            guest::write(at, MAGIC);
+            guest::write(at + 8, handle.0);
+            at + HEADER
         };
         Ok(Self {
             type_info: attributes.type_info,
@@ -90,7 +90,7 @@ impl Contexts {
         let mut at = &self.first;
         loop {
             if at.address != 0 && at.type_info == attributes.type_info {
-                nt::pool::free(address - HEADER);
+                block::free(address - HEADER);
                 return Ok(Err(at.address));
             }
             match at.next.set(new) {
@@ -121,7 +121,7 @@ impl Contexts {
     /// Gives the memory back.
     pub(super) fn free(&self) {
         for context in self.iter().filter(|context| context.address != 0) {
-            nt::pool::free(context.address - HEADER);
+            block::free(context.address - HEADER);
         }
     }
 }

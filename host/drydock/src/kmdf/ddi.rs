@@ -110,48 +110,37 @@ pub fn enter<R: Refusal>(
     globals: u64,
     body: impl FnOnce(&Call) -> R,
 ) -> R {
-    sched::point();
-    let thread = nt::thread::current();
-    thread.enter_ddi(name);
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
+    guard(name, || {
+        sched::point();
         let call = Call {
             binding: binding_of(name, globals),
             name,
         };
-        if max_irql < DISPATCH && call.irql_too_high(max_irql) {
+        if call.irql_too_high(max_irql) {
             R::REFUSED
         } else {
             body(&call)
         }
-    }));
-    thread.leave_ddi();
-    match outcome {
-        Ok(result) => result,
-        Err(panic) => verify::model_error(format!("{name}: {}", panic_text(&panic))),
-    }
+    })
 }
 
-/// Runs model code that an image's caller reaches otherwise than through a DDI: a dispatch or completion routine.
+/// Runs model code that is reached from outside the framework: a DDI, a dispatch or a completion routine. Its name
+/// appears in reports; a panic of the model ends the run as what it is.
 pub fn guard<R>(name: &'static str, body: impl FnOnce() -> R) -> R {
+    let _frame = nt::ddi::Frame::enter(name);
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(result) => result,
-        Err(panic) => verify::model_error(format!("{name}: {}", panic_text(&panic))),
+        Err(panic) => verify::model_error(format!("{name}: {}", nt::ddi::panic_text(&*panic))),
     }
 }
 
-/// The innermost DDI the current thread is in.
+/// The innermost call in progress on the current thread.
 pub fn current_name() -> &'static str {
-    nt::thread::current().ddi().unwrap_or("the framework")
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    if let Some(text) = panic.downcast_ref::<&str>() {
-        (*text).to_owned()
-    } else if let Some(text) = panic.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "panic without a message".to_owned()
-    }
+    nt::thread::current()
+        .calls()
+        .first()
+        .copied()
+        .unwrap_or("the framework")
 }
 
 pub(super) fn binding_of(name: &'static str, globals: u64) -> &'static Binding {

@@ -2,10 +2,8 @@
 //!
 //! An address from an image is not checked, as the framework does not check it either: a bad one faults, and the fault
 //! handler reports a fault inside the called DDI. Everything else in the framework layer is safe code on top of this.
-#![expect(
-    unsafe_code,
-    reason = "structures passed by images are read and written in place"
-)]
+
+use crate::nt::abi;
 
 /// A type that may be copied from and to image memory: any bit pattern is a value of it.
 pub trait Plain: Copy + 'static {}
@@ -19,57 +17,37 @@ impl Plain for i64 {}
 
 /// Reads a value at `address`, which need not be aligned.
 pub fn read<T: Plain>(address: u64) -> T {
-    // SAFETY: the image vouches for the address; a wrong one faults and is reported as such. Any bits are a T (Plain).
-    unsafe { (address as *const T).read_unaligned() }
+    abi::read_in(address as *const T)
 }
 
-/// Writes a value at `address`, which need not be aligned.
+/// Writes a value at `address`, which need not be aligned; nothing where it is null (optional out-parameters).
 pub fn write<T: Plain>(address: u64, value: T) {
-    // SAFETY: as in `read`, for writing.
-    unsafe { (address as *mut T).write_unaligned(value) }
-}
-
-/// Writes `value` at `address` unless the address is null, as optional out-parameters ask.
-pub fn write_optional<T: Plain>(address: u64, value: T) {
-    if address != 0 {
-        write(address, value);
-    }
+    abi::write_out(address as *mut T, value);
 }
 
 /// Copies `length` bytes starting at `address`.
 pub fn bytes(address: u64, length: usize) -> Vec<u8> {
-    let mut out = vec![0_u8; length];
-    // SAFETY: as in `read`; `out` is ours and has `length` bytes.
-    unsafe { std::ptr::copy_nonoverlapping(address as *const u8, out.as_mut_ptr(), length) };
-    out
+    abi::read_bytes(address as *const u8, length)
 }
 
 /// Copies `data` to `address`.
 pub fn put_bytes(address: u64, data: &[u8]) {
-    // SAFETY: as in `write`; `data` does not overlap image memory we were not given.
-    unsafe { std::ptr::copy(data.as_ptr(), address as *mut u8, data.len()) };
+    abi::write_bytes(address as *mut u8, data);
 }
 
 /// Copies `length` bytes from one image address to another; the ranges may overlap.
 pub fn copy(from: u64, to: u64, length: usize) {
-    // SAFETY: as in `read` and `write`.
-    unsafe { std::ptr::copy(from as *const u8, to as *mut u8, length) };
+    put_bytes(to, &bytes(from, length));
 }
 
 /// Fills `length` bytes at `address` with `byte`.
 pub fn fill(address: u64, byte: u8, length: usize) {
-    // SAFETY: as in `write`.
-    unsafe { std::ptr::write_bytes(address as *mut u8, byte, length) };
+    abi::fill_bytes(address as *mut u8, byte, length);
 }
 
 /// The text of a counted UTF-16 string (`UNICODE_STRING`) at `address`; empty for a null address.
 pub fn unicode_string(address: u64) -> String {
-    if address == 0 {
-        return String::new();
-    }
-    let length = read::<u16>(address);
-    let buffer = read::<u64>(address + 8);
-    utf16(buffer, usize::from(length) / 2)
+    abi::text_at(address as *mut abi::UnicodeString)
 }
 
 /// The text of `units` UTF-16 units at `address`.

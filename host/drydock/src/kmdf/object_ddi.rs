@@ -134,7 +134,7 @@ fn allocate_context(call: &Call, object: u64, attributes: u64, out: u64) -> NtSt
         Ok(Err(existing)) => (existing, NtStatus::OBJECT_NAME_EXISTS),
         Err(status) => return status,
     };
-    guest::write_optional(out, address);
+    guest::write(out, address);
     status
 }
 

@@ -1,0 +1,306 @@
+//! The PnP side of a device: the order in which its callbacks, its queues and the lower device see the system's requests
+//! (R-DEV-60 to R-DEV-65).
+//!
+//! Each request is worked off in the thread that brings it. One lock per device keeps them apart (R-DEV-65).
+
+use super::callback;
+use super::device::Device;
+use super::device_init::PnpEvent;
+use super::dispatch;
+use super::forward;
+use super::handle::Ref;
+use super::lifetime;
+use super::queue::package;
+use super::resources;
+use super::serial::Serial;
+use super::usage;
+use crate::nt;
+use crate::nt::abi::{self, Irp, mn};
+use crate::nt::status::NtStatus;
+use crate::sched::Lock;
+
+/// WdfPowerDeviceD3Final: the state before start and after removal.
+const D3_FINAL: u64 = 5;
+
+/// Where a device is in its PnP life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Created, not started.
+    Init,
+    /// Started.
+    Started,
+    /// Stopped for rebalancing.
+    Stopped,
+    /// Start failed.
+    Failed,
+    /// Gone without warning; waits for the remove request.
+    SurpriseRemoved,
+    /// The remove request is being worked off, or has been.
+    Removed,
+}
+
+struct State {
+    stage: Stage,
+    started_once: bool,
+    hardware_prepared: bool,
+    in_d0: bool,
+    /// EvtDeviceSelfManagedIoInit has succeeded.
+    self_managed: bool,
+    /// The last state left or to be left for D0.
+    last_dx: u64,
+    /// `WdfDeviceSetStaticStopRemove(FALSE)`: stop and remove are refused.
+    cannot_stop: bool,
+}
+
+/// PnP state of a device.
+pub struct Pnp {
+    state: Lock<State>,
+    serial: Serial,
+    usage: usage::Usage,
+}
+
+impl Default for Pnp {
+    fn default() -> Self {
+        Self {
+            state: Lock::new(State {
+                stage: Stage::Init,
+                started_once: false,
+                hardware_prepared: false,
+                in_d0: false,
+                self_managed: false,
+                last_dx: D3_FINAL,
+                cannot_stop: false,
+            }),
+            serial: Serial::default(),
+            usage: usage::Usage::default(),
+        }
+    }
+}
+
+impl Pnp {
+    /// Where the device is in its PnP life.
+    pub fn stage(&self) -> Stage {
+        self.state.lock().stage
+    }
+
+    /// The device has been started at least once.
+    pub fn was_started(&self) -> bool {
+        self.state.lock().started_once
+    }
+
+    /// The device is in its working state D0.
+    pub fn in_d0(&self) -> bool {
+        self.state.lock().in_d0
+    }
+
+    /// The lock that keeps PnP and power callbacks apart (R-DEV-65).
+    pub(super) fn serial(&self) -> &Serial {
+        &self.serial
+    }
+
+    /// Special files on the device.
+    pub fn usage(&self) -> &usage::Usage {
+        &self.usage
+    }
+
+    /// `WdfDeviceSetStaticStopRemove`.
+    pub(super) fn set_stoppable(&self, stoppable: bool) {
+        self.state.lock().cannot_stop = !stoppable;
+    }
+}
+
+/// IRP_MJ_PNP.
+pub(super) fn dispatch(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
+    match nt::irp::current(irp).minor_function.get() {
+        mn::START_DEVICE => start(device, irp),
+        mn::QUERY_STOP_DEVICE => query(device, irp, PnpEvent::QueryStop),
+        mn::QUERY_REMOVE_DEVICE => query(device, irp, PnpEvent::QueryRemove),
+        mn::CANCEL_STOP_DEVICE | mn::CANCEL_REMOVE_DEVICE => agree(device, irp),
+        mn::STOP_DEVICE => stop(device, irp),
+        mn::SURPRISE_REMOVAL => surprise_removal(device, irp),
+        mn::REMOVE_DEVICE => remove(device, irp),
+        mn::DEVICE_USAGE_NOTIFICATION => usage::notification(device, irp),
+        _ => forward::skip(device, irp),
+    }
+}
+
+/// Calls a PnP or power callback that returns a status; success where there is none.
+pub(super) fn ask(device: &Ref<Device>, event: PnpEvent, arguments: &[u64]) -> NtStatus {
+    let callback = device.config().pnp[event as usize];
+    if callback == 0 {
+        return NtStatus::SUCCESS;
+    }
+    let mut all = vec![device.handle()];
+    all.extend_from_slice(arguments);
+    let verifier = device.object().binding().verifier();
+    let raw = callback::call_hooked(verifier, "a PnP or power callback", callback, &all);
+    NtStatus(raw as u32 as i32)
+}
+
+/// Calls a PnP or power callback that returns nothing.
+fn tell(device: &Ref<Device>, event: PnpEvent) {
+    let _ = ask(device, event, &[]);
+}
+
+/// Success, and on to the next lower device.
+fn agree(device: &Device, irp: *mut Irp) -> NtStatus {
+    abi::at(irp).io_status.status.set(NtStatus::SUCCESS);
+    forward::skip(device, irp)
+}
+
+fn query(device: &Ref<Device>, irp: *mut Irp, event: PnpEvent) -> NtStatus {
+    let refused = device.pnp().state.lock().cannot_stop || device.pnp().usage.is_in_use();
+    let status = if refused {
+        NtStatus::INVALID_DEVICE_REQUEST
+    } else {
+        ask(device, event, &[])
+    };
+    if status.is_success() {
+        agree(device, irp)
+    } else {
+        dispatch::complete(irp, status)
+    }
+}
+
+/// R-DEV-60. The lower device starts first.
+fn start(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
+    let _turn = device.pnp().serial.enter();
+    let mut status = forward::and_wait(device, irp);
+    if status.is_success() {
+        status = bring_up(device);
+        device.pnp().state.lock().stage = if status.is_success() {
+            Stage::Started
+        } else {
+            Stage::Failed
+        };
+    }
+    dispatch::complete_keeping_information(irp, status)
+}
+
+fn bring_up(device: &Ref<Device>) -> NtStatus {
+    let lists = resources::assigned(device);
+    let status = ask(device, PnpEvent::PrepareHardware, &lists.handles());
+    device.pnp().state.lock().hardware_prepared = true;
+    if !status.is_success() {
+        release_hardware(device);
+        return status;
+    }
+    let status = power_up(device);
+    if !status.is_success() {
+        release_hardware(device);
+        return status;
+    }
+    device.pnp().state.lock().started_once = true;
+    device.interfaces().enable_all();
+    NtStatus::SUCCESS
+}
+
+/// To D0: callbacks, queues, self-managed I/O, in the order of R-DEV-60.
+pub(super) fn power_up(device: &Ref<Device>) -> NtStatus {
+    let from = device.pnp().state.lock().last_dx;
+    let mut status = ask(device, PnpEvent::D0Entry, &[from]);
+    if status.is_success() {
+        status = ask(device, PnpEvent::D0EntryPostInterruptsEnabled, &[from]);
+        if !status.is_success() {
+            let _ = ask(device, PnpEvent::D0Exit, &[D3_FINAL]);
+        }
+    }
+    if !status.is_success() {
+        return status;
+    }
+    device.pnp().state.lock().in_d0 = true;
+    package::resume_for_power(device);
+    let first = !device.pnp().state.lock().self_managed;
+    let status = if first {
+        ask(device, PnpEvent::SelfManagedIoInit, &[])
+    } else {
+        ask(device, PnpEvent::SelfManagedIoRestart, &[])
+    };
+    if status.is_success() {
+        device.pnp().state.lock().self_managed = true;
+        return status;
+    }
+    leave_d0(device, D3_FINAL);
+    status
+}
+
+/// Out of D0, in the order of R-DEV-61.
+pub(super) fn power_down(device: &Ref<Device>, to: u64) {
+    if device.pnp().state.lock().self_managed {
+        let _ = ask(device, PnpEvent::SelfManagedIoSuspend, &[]);
+    }
+    leave_d0(device, to);
+}
+
+fn leave_d0(device: &Ref<Device>, to: u64) {
+    package::hold_for_power(device);
+    let _ = ask(device, PnpEvent::D0ExitPreInterruptsDisabled, &[to]);
+    let _ = ask(device, PnpEvent::D0Exit, &[to]);
+    let mut state = device.pnp().state.lock();
+    state.in_d0 = false;
+    state.last_dx = to;
+}
+
+fn release_hardware(device: &Ref<Device>) {
+    let prepared = std::mem::take(&mut device.pnp().state.lock().hardware_prepared);
+    if prepared {
+        let lists = resources::assigned(device);
+        let [_, translated] = lists.handles();
+        let _ = ask(device, PnpEvent::ReleaseHardware, &[translated]);
+    }
+}
+
+/// Out of D0 for good or until the next start, and the hardware given back.
+fn shut_hardware(device: &Ref<Device>) {
+    if device.pnp().in_d0() {
+        power_down(device, D3_FINAL);
+    }
+    release_hardware(device);
+    device.pnp().state.lock().last_dx = D3_FINAL;
+}
+
+fn stop(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
+    let _turn = device.pnp().serial.enter();
+    shut_hardware(device);
+    device.pnp().state.lock().stage = Stage::Stopped;
+    agree(device, irp)
+}
+
+/// R-DEV-63: the driver hears of it first, at once; the rest waits its turn.
+fn surprise_removal(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
+    tell(device, PnpEvent::SurpriseRemoval);
+    let _turn = device.pnp().serial.enter();
+    shut_hardware(device);
+    withdraw(device);
+    device.pnp().state.lock().stage = Stage::SurpriseRemoved;
+    agree(device, irp)
+}
+
+/// R-DEV-62, first half: interfaces, symbolic link, power-managed queues, self-managed I/O.
+fn withdraw(device: &Ref<Device>) {
+    device.interfaces().remove_all();
+    package::purge_power_managed(device);
+    if device.pnp().state.lock().self_managed {
+        tell(device, PnpEvent::SelfManagedIoFlush);
+    }
+}
+
+/// R-DEV-62; the device object ends with the request.
+fn remove(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
+    {
+        let _turn = device.pnp().serial.enter();
+        if device.pnp().stage() != Stage::SurpriseRemoved {
+            shut_hardware(device);
+            withdraw(device);
+        }
+        device.pnp().state.lock().stage = Stage::Removed;
+        package::purge_all(device);
+        let self_managed = std::mem::take(&mut device.pnp().state.lock().self_managed);
+        if self_managed {
+            tell(device, PnpEvent::SelfManagedIoCleanup);
+        }
+    }
+    let status = agree(device, irp);
+    lifetime::delete(device.object());
+    status
+}
