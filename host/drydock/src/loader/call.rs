@@ -1,14 +1,86 @@
 //! Calls into an image.
 //!
 //! Every call of the model into code of an image passes here, so that there is one place that prepares the thread for
-//! it. Arguments are register-sized: a narrower integer or a boolean is passed zero-extended, a pointer as its address.
+//! it: the driver stack, the control region under GS, the fault handler. Arguments are register-sized: a narrower
+//! integer or a boolean is passed zero-extended, a pointer as its address.
+//!
+//! Code outside image slots (a driver compiled into a test) is called in place, on the caller's stack.
 #![expect(
     unsafe_code,
     reason = "an image's entry points are known by address only"
 )]
 #![expect(clippy::too_many_arguments, reason = "as many as the function called")]
 
+use super::control::{self, CONTROL_POINTER, Control, HOST_RSP, IMAGE_RSP};
+use super::layout;
 use crate::sched;
+use std::arch::global_asm;
+
+global_asm!(
+    // In (System V): rdi = function, rsi = eight arguments.
+    ".globl drydock_enter_image",
+    ".hidden drydock_enter_image",
+    "drydock_enter_image:",
+    ".cfi_startproc",
+    "push rbp",
+    ".cfi_adjust_cfa_offset 8",
+    "mov rbp, rsp",
+    ".cfi_def_cfa_register rbp",
+    "push rbx",
+    "push r12",
+    "push r13",
+    "push r14",
+    "push r15",
+    "mov rbx, gs:[{pointer}]",
+    "mov rax, [rbx + {image}]",
+    "push rax",
+    "mov [rbx + {host}], rsp",
+    "and rax, -16",
+    "lea rsp, [rax - 0x40]",
+    "mov r10, rdi",
+    "mov rcx, [rsi]",
+    "mov rdx, [rsi + 8]",
+    "mov r8, [rsi + 16]",
+    "mov r9, [rsi + 24]",
+    "movups xmm0, [rsi + 32]",
+    "movups xmm1, [rsi + 48]",
+    "movups [rsp + 0x20], xmm0",
+    "movups [rsp + 0x30], xmm1",
+    "call r10",
+    "mov rbx, gs:[{pointer}]",
+    "mov rsp, [rbx + {host}]",
+    "mov qword ptr [rbx + {host}], 0",
+    "pop qword ptr [rbx + {image}]",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop r12",
+    "pop rbx",
+    "pop rbp",
+    ".cfi_def_cfa rsp, 8",
+    "ret",
+    ".cfi_endproc",
+    pointer = const CONTROL_POINTER,
+    host = const HOST_RSP,
+    image = const IMAGE_RSP,
+);
+
+unsafe extern "sysv64" {
+    fn drydock_enter_image(function: usize, arguments: *const [u64; 8]) -> u64;
+}
+/// # Safety
+/// `function` lies in an image slot and is a function that takes no more than these arguments.
+unsafe fn enter(function: usize, arguments: &[u64; 8]) -> u64 {
+    let control: *mut Control = control::attach();
+    // SAFETY: the record belongs to this thread.
+    let host_rsp = unsafe { (*control).host_rsp };
+    assert!(
+        host_rsp == 0,
+        "the model enters an image from inside an image: a function reached it without a stub"
+    );
+    // SAFETY: the thread is attached, so GS points to its control record; the caller vouches for the function.
+    unsafe { drydock_enter_image(function, arguments) }
+}
 
 macro_rules! calls {
     ($($name:ident($($argument:ident),*): $count:literal;)*) => {$(
@@ -20,6 +92,13 @@ macro_rules! calls {
         #[inline]
         pub unsafe fn $name(function: usize $(, $argument: u64)*) -> u64 {
             sched::assert_no_lock_held("a call into an image");
+            if layout::is_image_address(function) {
+                let mut arguments = [0; 8];
+                let mut _next = arguments.iter_mut();
+                $(if let Some(slot) = _next.next() { *slot = $argument; })*
+                // SAFETY: the caller vouches for the address and the signature.
+                return unsafe { enter(function, &arguments) };
+            }
             // SAFETY: the caller vouches for the address and the signature.
             let function: extern "win64" fn($(calls!(@type $argument)),*) -> u64 = unsafe { std::mem::transmute(function) };
             function($($argument),*)

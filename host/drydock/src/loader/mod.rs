@@ -1,6 +1,32 @@
 //! PE images: mapping, binding, calls into an image and back, backtraces.
 //!
-//! An image runs with the calling convention, the GS register and the stack size it expects. It is entered only through
-//! [`call`], and comes back to the model only through the functions it imported.
+//! An image runs as it was built: with the calling convention, the GS register and the stack size it expects. It is
+//! entered only through [`call`], and comes back to the model only through stubs ([`thunk()`]). What its code does wrong is
+//! caught ([`set_interrupt_level_access`] and the handlers beside it) and ends the run with a report.
 
+mod backtrace;
 pub mod call;
+mod control;
+mod emulate;
+mod error;
+mod fault;
+mod image;
+pub mod layout;
+mod memory;
+mod pe;
+#[cfg(test)]
+mod sample;
+mod symbols;
+#[cfg(test)]
+mod tests;
+mod thunk;
+mod unwind;
+
+pub use backtrace::{Step, caller, return_addresses, steps};
+pub use control::{set_kernel_thread, stack_high_water};
+pub use emulate::set_interrupt_level_access;
+pub use error::{LoadError, Reason};
+pub use fault::{catch_faults, register_address_describer};
+pub use image::{Image, Resolve, load};
+pub use symbols::{Symbol, describe, symbolize};
+pub use thunk::{current as current_call, thunk};

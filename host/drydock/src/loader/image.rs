@@ -1,0 +1,263 @@
+//! Mapped images.
+
+use super::error::{LoadError, Reason};
+use super::layout;
+use super::memory::{Access, Region};
+use super::pe::{self, Flat, Section};
+use super::symbols::Symbols;
+use super::thunk;
+use crate::sched::Lock;
+use crate::verify;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Finds the address of what an image imports: `resolve(module, symbol)`, both as the image spells them.
+///
+/// The address of a function of this program is called through a stub ([`thunk::thunk`]); any other address is bound as
+/// it is, so a variable is resolved to its own address.
+pub type Resolve<'a> = &'a dyn Fn(&str, &str) -> Option<usize>;
+
+/// A driver image in memory, from [`load`] until it is dropped.
+#[derive(Debug)]
+pub struct Image {
+    /// The file's name without its extension: what stands before the `!` in reports.
+    pub name: String,
+    /// Where it is mapped.
+    pub base: usize,
+    /// Its size in memory.
+    pub size: usize,
+    /// The address of its entry point.
+    pub entry: usize,
+    /// What it imports, as `module!symbol`, in the order of its import table.
+    pub imports: Vec<String>,
+    /// Those of its imports that drydock does not have; calling one ends the run.
+    pub missing: Vec<String>,
+    sections: Vec<Section>,
+    slot: usize,
+    /// Present until the image is dropped.
+    region: Option<Region>,
+}
+
+/// What backtraces need of an image. It outlives the mapping until the slot is used again, so that an address in an
+/// image that is gone still has a name.
+#[derive(Debug)]
+pub(super) struct Details {
+    pub(super) name: String,
+    pub(super) base: usize,
+    /// The contents as they were mapped.
+    pub(super) contents: Vec<u8>,
+    /// The table of runtime functions.
+    pub(super) exceptions: Range<u32>,
+    pub(super) symbols: Symbols,
+}
+
+#[derive(Debug)]
+struct Slot {
+    details: Arc<Details>,
+    mapped: bool,
+}
+
+static SLOTS: Lock<BTreeMap<usize, Slot>> = Lock::new(BTreeMap::new());
+
+/// Reads, checks, maps and binds the driver at `path`.
+///
+/// An import that `resolve` does not know is listed in [`Image::missing`] and bound to a stub that ends the run, unless
+/// the settings ask to refuse such an image.
+pub fn load(path: &Path, resolve: Resolve<'_>) -> Result<Arc<Image>, LoadError> {
+    let of_file = |reason| LoadError {
+        path: path.to_owned(),
+        reason,
+    };
+    let file = std::fs::read(path).map_err(|error| of_file(Reason::Read(error)))?;
+    let name = path.file_stem().unwrap_or(path.as_os_str());
+    let name = name.to_string_lossy().into_owned();
+    let flat = pe::read(&file).map_err(of_file)?;
+    let symbols = Symbols::beside(path, &flat);
+    map(name, flat, symbols, resolve).map_err(of_file)
+}
+
+pub(super) fn map(
+    name: String,
+    mut flat: Flat,
+    symbols: Symbols,
+    resolve: Resolve<'_>,
+) -> Result<Arc<Image>, Reason> {
+    let (imports, missing) = bind(&mut flat, resolve);
+    if verify::settings().strict_imports && !missing.is_empty() {
+        return Err(Reason::MissingImports(missing));
+    }
+    let (slot, region) = take_slot().map_err(Reason::Map)?;
+    let base = region.range().start + layout::IMAGE_GUARD;
+    let mapped = flat
+        .relocate(base as u64)
+        .and_then(|()| place(&region, &flat).map_err(Reason::Map));
+    if let Err(reason) = mapped {
+        give_slot_back(slot);
+        return Err(reason);
+    }
+    let details = Arc::new(Details {
+        name: name.clone(),
+        base,
+        exceptions: flat.exceptions,
+        symbols,
+        contents: flat.bytes,
+    });
+    let size = details.contents.len();
+    let mapped = true;
+    SLOTS.lock().insert(slot, Slot { details, mapped });
+    Ok(Arc::new(Image {
+        name,
+        base,
+        size,
+        entry: base + flat.entry as usize,
+        imports,
+        missing,
+        sections: flat.sections,
+        slot,
+        region: Some(region),
+    }))
+}
+
+/// Fills the import address tables; gives all imports, and those nobody has.
+fn bind(flat: &mut Flat, resolve: Resolve<'_>) -> (Vec<String>, Vec<String>) {
+    let code = own_code();
+    let (mut all, mut missing) = (Vec::new(), Vec::new());
+    for import in std::mem::take(&mut flat.imports) {
+        let name = format!("{}!{}", import.module, import.symbol);
+        let address = if let Some(address) = thunk::on_the_callers_stack(&import.symbol) {
+            address
+        } else if let Some(address) = resolve(&import.module, &import.symbol) {
+            if code.iter().any(|range| range.contains(&address)) {
+                thunk::thunk(&name, address)
+            } else {
+                address
+            }
+        } else {
+            missing.push(name.clone());
+            thunk::missing(&name)
+        };
+        flat.put(import.slot, address as u64);
+        all.push(name);
+    }
+    (all, missing)
+}
+
+/// The executable ranges of this program: what tells an imported function from an imported variable.
+fn own_code() -> Vec<Range<usize>> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let mut ranges = Vec::new();
+    for line in maps.lines() {
+        let mut fields = line.split(' ');
+        let (Some(range), Some(access)) = (fields.next(), fields.next()) else {
+            continue;
+        };
+        let Some((start, end)) = range.split_once('-') else {
+            continue;
+        };
+        let address = |text| usize::from_str_radix(text, 16);
+        if let (true, Ok(start), Ok(end)) = (access.contains('x'), address(start), address(end))
+            && !layout::is_image_address(start)
+        {
+            ranges.push(start..end);
+        }
+    }
+    ranges
+}
+
+/// Takes the lowest slot that holds no image.
+fn take_slot() -> std::io::Result<(usize, Region)> {
+    let mut slots = SLOTS.lock();
+    let index = (0..layout::IMAGE_SLOTS)
+        .find(|index| slots.get(index).is_none_or(|slot| !slot.mapped))
+        .ok_or_else(|| std::io::Error::other("there is no address space for another image"))?;
+    let start = layout::IMAGES + index * layout::IMAGE_SLOT;
+    let region = Region::reserve(start, layout::IMAGE_SLOT)?;
+    let details = Arc::new(Details {
+        name: String::new(),
+        base: start,
+        contents: Vec::new(),
+        exceptions: 0..0,
+        symbols: Symbols::default(),
+    });
+    let mapped = true;
+    slots.insert(index, Slot { details, mapped });
+    Ok((index, region))
+}
+
+fn give_slot_back(index: usize) {
+    if let Some(slot) = SLOTS.lock().get_mut(&index) {
+        slot.mapped = false;
+    }
+}
+
+/// Writes the contents to their place and gives each section its protection. What lies between and around stays
+/// inaccessible.
+fn place(region: &Region, flat: &Flat) -> std::io::Result<()> {
+    const PAGE: usize = 0x1000;
+    let guard = layout::IMAGE_GUARD;
+    region.protect(guard, flat.bytes.len(), Access::ReadWrite)?;
+    region.write(guard, &flat.bytes);
+    region.protect(guard, flat.bytes.len(), Access::None)?;
+    let headers = (flat.headers as usize).next_multiple_of(PAGE);
+    region.protect(guard, headers.min(flat.bytes.len()), Access::Read)?;
+    for section in &flat.sections {
+        let access = match (section.write, section.execute) {
+            (false, false) => Access::Read,
+            (true, false) => Access::ReadWrite,
+            (false, true) => Access::ReadExecute,
+            (true, true) => Access::ReadWriteExecute,
+        };
+        let start = guard + section.range.start as usize;
+        region.protect(start, section.range.len(), access)?;
+    }
+    Ok(())
+}
+
+impl Image {
+    /// Takes the memory of its initialisation sections away, as the system does after the entry point has returned.
+    pub fn discard_initialization(&self) -> std::io::Result<()> {
+        let Some(region) = &self.region else {
+            return Ok(());
+        };
+        for section in &self.sections {
+            if section.discardable && section.name.starts_with("INIT") {
+                let start = layout::IMAGE_GUARD + section.range.start as usize;
+                region.protect(start, section.range.len(), Access::None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// True if `address` lies in the image.
+    pub fn contains(&self, address: usize) -> bool {
+        (self.base..self.base + self.size).contains(&address)
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        // First unmapped, then free: whoever takes the slot finds it empty.
+        drop(self.region.take());
+        give_slot_back(self.slot);
+    }
+}
+
+/// The image that is or was last at `address`, and whether it is still there.
+pub(super) fn at(address: usize) -> Option<(Arc<Details>, bool)> {
+    let offset = address.checked_sub(layout::IMAGES)?;
+    let slots = SLOTS.lock();
+    let slot = slots.get(&(offset / layout::IMAGE_SLOT))?;
+    let end = slot.details.base + slot.details.contents.len();
+    let inside = (slot.details.base..end).contains(&address);
+    inside.then(|| (Arc::clone(&slot.details), slot.mapped))
+}
+
+/// The image whose slot `address` lies in, though not in the image itself: an access that missed it.
+pub(super) fn near(address: usize) -> Option<String> {
+    let offset = address.checked_sub(layout::IMAGES)?;
+    let slots = SLOTS.lock();
+    let slot = slots.get(&(offset / layout::IMAGE_SLOT))?;
+    Some(slot.details.name.clone())
+}
