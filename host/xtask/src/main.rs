@@ -1,5 +1,6 @@
 //! Every developer command of the project: `cargo xtask <command>`.
 
+mod audit;
 mod c_image;
 mod cross_cargo;
 mod drivers;
@@ -69,6 +70,11 @@ enum Command {
         #[arg(long, default_value_t = KmdfVersion::DEFAULT)]
         kmdf: KmdfVersion,
     },
+    /// Check images: headers, sections, imports, instructions, build paths
+    Audit {
+        /// Images; ferry.sys and pier.sys in target/images if none is named
+        images: Vec<PathBuf>,
+    },
     /// Check INF files with the project's own rules
     LintInf(inf::Args),
 }
@@ -121,6 +127,7 @@ fn run(command: Command) -> Result<()> {
             );
             Ok(())
         }
+        Command::Audit { images } => audit::run(&project, &images).map(|_checks| ()),
         Command::LintInf(args) => inf::run(&project, args),
     }
 }
