@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::ddi::Entry;
+use crate::loader;
 use crate::verify;
 
 const FUNCTIONS: &str = include_str!("../../../../cross/tables/kmdf-functions.csv");
@@ -51,10 +52,8 @@ pub fn addresses(count: usize) -> &'static [usize] {
             .iter()
             .zip(MISSING)
             .map(|(function, missing)| {
-                by_name
-                    .get(function.name)
-                    .copied()
-                    .unwrap_or(missing as usize)
+                let address = by_name.get(function.name).copied();
+                loader::thunk(function.name, address.unwrap_or(missing as usize))
             })
             .collect()
     });

@@ -11,7 +11,7 @@
 )]
 #![expect(clippy::too_many_arguments, reason = "as many as the function called")]
 
-use super::control::{self, CONTROL_POINTER, Control, HOST_RSP, IMAGE_RSP};
+use super::control::{self, CONTROL_POINTER, Control, EXIT, Exit, HOST_RSP, IMAGE_RSP};
 use super::layout;
 use crate::sched;
 use std::arch::global_asm;
@@ -60,14 +60,63 @@ global_asm!(
     ".cfi_def_cfa rsp, 8",
     "ret",
     ".cfi_endproc",
+    // In (System V): rdi = value. Goes on as if the thread's outermost image function had returned it.
+    ".globl drydock_abandon_image",
+    ".hidden drydock_abandon_image",
+    "drydock_abandon_image:",
+    "mov rax, rdi",
+    "mov rbx, gs:[{pointer}]",
+    "mov r11, [rbx + {exit}]",
+    "2:",
+    "mov r10, r11",
+    "mov r11, [r10 + {previous}]",
+    "test r11, r11",
+    "jnz 2b",
+    "mov [rbx + {exit}], r11",
+    // The outermost exit was pushed where the outermost entry had left the stack.
+    "lea rsp, [r10 + {exit_size}]",
+    "pop qword ptr [rbx + {image}]",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop r12",
+    "pop rbx",
+    "pop rbp",
+    "ret",
     pointer = const CONTROL_POINTER,
     host = const HOST_RSP,
     image = const IMAGE_RSP,
+    exit = const EXIT,
+    previous = const std::mem::offset_of!(Exit, previous),
+    exit_size = const size_of::<Exit>(),
 );
 
 unsafe extern "sysv64" {
     fn drydock_enter_image(function: usize, arguments: *const [u64; 8]) -> u64;
 }
+unsafe extern "sysv64" {
+    fn drydock_abandon_image(value: u64) -> !;
+}
+
+/// Returns `value` from the outermost call into an image on this thread, skipping all that is in progress above it, as
+/// the end of a system thread does. Comes back if the thread was not called by an image.
+///
+/// # Safety
+/// Nothing that is skipped owns anything: the frames between the outermost call and here are image code, and shims
+/// that have nothing left to drop.
+pub unsafe fn abandon(value: u64) {
+    let Some(control) = control::current() else {
+        return;
+    };
+    // SAFETY: the record belongs to this thread.
+    let (host_rsp, exit) = unsafe { ((*control).host_rsp, (*control).exit) };
+    if host_rsp == 0 && !exit.is_null() {
+        // SAFETY: the thread was entered from the model and has left the image through a stub; the caller vouches for
+        // what is skipped.
+        unsafe { drydock_abandon_image(value) }
+    }
+}
+
 /// # Safety
 /// `function` lies in an image slot and is a function that takes no more than these arguments.
 unsafe fn enter(function: usize, arguments: &[u64; 8]) -> u64 {

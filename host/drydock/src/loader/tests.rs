@@ -298,6 +298,28 @@ rusty_fork_test! {
     }
 
     #[test]
+    fn ending_a_thread_skips_what_is_in_progress_and_leaves_the_stacks_in_order() {
+        extern "win64" fn end_inside(_: u64) -> u64 {
+            // SAFETY: this function owns nothing, and so do the frames of the sample.
+            unsafe { call::abandon(77) };
+            0
+        }
+        let resolve = |module: &str, symbol: &str| match symbol {
+            "CallBack" => Some(end_inside as *const () as usize),
+            _ => kernel(module, symbol),
+        };
+        let path = sample::write(&sample::bytes());
+        let Ok(image) = load(&path, &resolve) else {
+            panic!("the sample does not load");
+        };
+        for _ in 0..3 {
+            assert_eq!(run(&image, Function::ThroughFrame, 0), 77);
+            assert!(super::steps(16).is_empty());
+        }
+        assert_eq!(run(&image, Function::SixArguments, 1), 123_456);
+    }
+
+    #[test]
     fn an_address_in_an_unloaded_image_still_has_a_name() {
         let image = loaded();
         let inside = image.base + Function::SixArguments.offset() + 4;
