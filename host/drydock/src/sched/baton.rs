@@ -80,6 +80,9 @@ pub(super) fn release(record: &Record) {
 
 /// Lets ready threads of higher priority than the calling one go first.
 pub(super) fn yield_to_higher(record: &Arc<Record>) {
+    if record.keeps.load(Ordering::Relaxed) {
+        return;
+    }
     {
         let mut baton = BATON.lock();
         let mine = record.priority.load(Ordering::Relaxed);
@@ -96,4 +99,100 @@ pub(super) fn yield_to_higher(record: &Arc<Record>) {
         baton.pass();
     }
     wait_for_turn(record);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sched::{self, Event, Lock, Mode, NORMAL_PRIORITY};
+    use rusty_fork::rusty_fork_test;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    type Log = Arc<Lock<Vec<&'static str>>>;
+
+    rusty_fork_test! {
+        #[test]
+        fn one_thread_runs_at_a_time_and_goes_on_until_it_blocks() {
+            sched::set_mode(Mode::OneProcessor);
+            let inside = Arc::new(AtomicU32::new(0));
+            let threads: Vec<_> = (0..4)
+                .map(|_| {
+                    let inside = Arc::clone(&inside);
+                    sched::spawn("worker", move || {
+                        for _ in 0..1_000 {
+                            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                            sched::point();
+                            inside.fetch_sub(1, Ordering::SeqCst);
+                        }
+                    })
+                })
+                .collect();
+            for thread in threads {
+                thread.join();
+            }
+            assert_eq!(inside.load(Ordering::SeqCst), 0);
+        }
+
+        #[test]
+        fn a_woken_thread_runs_when_its_waker_blocks() {
+            sched::set_mode(Mode::OneProcessor);
+            let log = Log::default();
+            let event = Arc::new(Event::new(false, false));
+            let (theirs, wake) = (Arc::clone(&log), Arc::clone(&event));
+            let thread = sched::spawn("woken", move || {
+                theirs.lock().push("waits");
+                wake.wait();
+                theirs.lock().push("woken");
+            });
+            log.lock().push("spawned");
+            assert!(!Event::new(false, false).wait_timeout(10));
+            event.set();
+            sched::point();
+            log.lock().push("set");
+            thread.join();
+            assert_eq!(*log.lock(), ["spawned", "waits", "set", "woken"]);
+        }
+
+        #[test]
+        fn a_woken_thread_of_higher_priority_runs_at_the_next_point() {
+            sched::set_mode(Mode::OneProcessor);
+            let log = Log::default();
+            let event = Arc::new(Event::new(false, false));
+            let (theirs, wake) = (Arc::clone(&log), Arc::clone(&event));
+            let thread = sched::spawn("urgent", move || {
+                sched::set_priority(NORMAL_PRIORITY + 1);
+                wake.wait();
+                theirs.lock().push("urgent");
+            });
+            assert!(!Event::new(false, false).wait_timeout(10));
+            event.set();
+            log.lock().push("set");
+            sched::keep_processor(true);
+            sched::point();
+            log.lock().push("kept");
+            sched::keep_processor(false);
+            sched::point();
+            log.lock().push("after the point");
+            thread.join();
+            assert_eq!(*log.lock(), ["set", "kept", "urgent", "after the point"]);
+        }
+
+        #[test]
+        fn the_clock_interrupts_a_thread_that_blocks() {
+            sched::set_mode(Mode::OneProcessor);
+            let event = Arc::new(Event::new(false, false));
+            let wake = Arc::clone(&event);
+            sched::at(sched::now() + 1_000, move || {
+                wake.set();
+            });
+            event.wait();
+            let other = Arc::new(Event::new(true, false));
+            let outside = Arc::clone(&other);
+            let thread = sched::spawn("meanwhile", move || {
+                outside.set();
+            });
+            sched::blocking(|| while !other.is_set() { std::thread::yield_now(); });
+            thread.join();
+        }
+    }
 }

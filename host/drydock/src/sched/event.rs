@@ -87,7 +87,14 @@ impl Event {
     /// Waits until the event is set, but no longer than `timeout` (100 ns units). True: it was set.
     /// A timeout of zero asks without waiting.
     pub fn wait_timeout(&self, timeout: Time100ns) -> bool {
-        self.wait_until(Some(now().saturating_add(timeout.max(0))))
+        if timeout <= 0 {
+            super::assert_no_lock_held("a wait");
+            let mut state = self.state.lock();
+            let set = state.set;
+            state.set = set && self.manual_reset;
+            return set;
+        }
+        self.wait_until(Some(now().saturating_add(timeout)))
     }
 
     fn wait_until(&self, deadline: Option<Time100ns>) -> bool {
@@ -97,9 +104,6 @@ impl Event {
             if state.set {
                 state.set = self.manual_reset;
                 return true;
-            }
-            if deadline.is_some_and(|deadline| deadline <= now()) {
-                return false;
             }
             let waiter = Arc::new(Waiter {
                 record: thread::record(),

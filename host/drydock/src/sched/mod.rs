@@ -21,7 +21,8 @@ pub use clock::{Time100ns, TimerToken, at, cancel, now};
 pub use event::Event;
 pub use lock::{Lock, LockGuard};
 pub use thread::{
-    JoinHandle, NORMAL_PRIORITY, ThreadId, blocking, current, current_name, set_priority, spawn,
+    JoinHandle, NORMAL_PRIORITY, ThreadId, blocking, current, current_name, keep_processor,
+    set_priority, spawn,
 };
 
 use std::sync::atomic::{AtomicU8, Ordering};

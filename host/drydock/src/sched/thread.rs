@@ -22,6 +22,8 @@ pub(super) struct Record {
     pub(super) priority: AtomicI32,
     /// [`Mode::OneProcessor`]: this thread holds the baton.
     pub(super) runs: AtomicBool,
+    /// [`Mode::OneProcessor`]: this thread does not give the baton up at a point.
+    pub(super) keeps: AtomicBool,
 }
 
 static NEXT_ID: AtomicU32 = AtomicU32::new(0);
@@ -37,6 +39,7 @@ fn new_record(name: &str) -> Arc<Record> {
         os: OnceLock::new(),
         priority: AtomicI32::new(NORMAL_PRIORITY),
         runs: AtomicBool::new(false),
+        keeps: AtomicBool::new(false),
     })
 }
 
@@ -68,6 +71,14 @@ pub fn current_name() -> String {
 /// Sets the calling thread's priority: a higher number runs first. It counts in [`Mode::OneProcessor`] only.
 pub fn set_priority(priority: i32) {
     record().priority.store(priority, Ordering::Relaxed);
+}
+
+/// In [`Mode::OneProcessor`], says whether the calling thread keeps the processor at scheduling points: it does at
+/// DISPATCH_LEVEL and above, where no thread switch takes place.
+pub fn keep_processor(keep: bool) {
+    if mode() == Mode::OneProcessor {
+        record().keeps.store(keep, Ordering::Relaxed);
+    }
 }
 
 /// Runs `f`, which blocks outside the model (a socket, a pipe), without keeping other threads from running meanwhile.
