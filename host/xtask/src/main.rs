@@ -1,5 +1,6 @@
 //! Every developer command of the project: `cargo xtask <command>`.
 
+mod app;
 mod audit;
 mod c_image;
 mod cross_cargo;
@@ -44,6 +45,9 @@ enum Command {
         /// KMDF version the drivers ask for
         #[arg(long, default_value_t = KmdfVersion::DEFAULT)]
         kmdf: KmdfVersion,
+        /// Build ferryctl.exe for Windows into target/app instead
+        #[arg(long, conflicts_with_all = ["dev", "kmdf"])]
+        app: bool,
     },
     /// Lint the driver workspace; warnings are errors
     ClippyDrivers,
@@ -92,7 +96,11 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<()> {
     let project = Project::here();
     match command {
-        Command::Build { dev, kmdf } => {
+        Command::Build { app: true, .. } => {
+            println!("{}", app::build(&project)?.line(&project));
+            Ok(())
+        }
+        Command::Build { dev, kmdf, .. } => {
             let profile = if dev { Profile::Dev } else { Profile::Release };
             for image in drivers::build(&project, BuildOptions { kmdf, profile })? {
                 println!("{}", image.line(&project));

@@ -14,6 +14,9 @@ use crate::process;
 /// The triple every driver image is built for.
 pub const TARGET: &str = "x86_64-pc-windows-msvc";
 
+/// The triple the program is built for: mingw-w64 has what its linking needs.
+pub const APP_TARGET: &str = "x86_64-pc-windows-gnu";
+
 /// LLVM of this major version parses the headers and links the images (22 and later breaks bindgen).
 const LLVM: &str = "/usr/lib/llvm-19";
 
@@ -57,6 +60,10 @@ const DEBIAN_RUST: &[Need] = &[
         package: "rust-web-src",
     },
 ];
+const MINGW_GCC: Need = Need {
+    file: "/usr/bin/x86_64-w64-mingw32-gcc",
+    package: "gcc-mingw-w64-x86-64",
+};
 const DEBIAN_CLIPPY: Need = Need {
     file: "/usr/bin/clippy-driver",
     package: "rust-web-clippy",
@@ -78,20 +85,41 @@ pub struct Toolchain {
     pub rustc: Rustc,
 }
 
+impl Rustc {
+    /// Debian's own, which brings the sources of the standard library.
+    fn of_debian() -> Self {
+        Self {
+            path: DEBIAN_RUSTC.into(),
+            build_std: true,
+        }
+    }
+
+    /// The compiler of the user-mode program, with the linker it needs.
+    pub fn for_app() -> Result<Self> {
+        let rustc = rustc_with_target(APP_TARGET);
+        let mut missing: Vec<&Need> = Vec::new();
+        if rustc.is_none() {
+            missing.extend(DEBIAN_RUST);
+        }
+        missing.push(&MINGW_GCC);
+        missing.retain(|need| need.is_missing());
+        install(&missing)?;
+        Ok(rustc.unwrap_or_else(Self::of_debian))
+    }
+}
+
 impl Toolchain {
     /// Finds everything, installing what is missing if that is allowed.
     pub fn find() -> Result<Self> {
-        let rustc = rustc_with_windows_target();
+        let rustc = rustc_with_target(TARGET);
         let mut missing: Vec<&Need> = LLVM_NEEDS.iter().filter(|n| n.is_missing()).collect();
         if rustc.is_none() {
             missing.extend(DEBIAN_RUST.iter().filter(|n| n.is_missing()));
         }
         install(&missing)?;
-        let rustc = rustc.unwrap_or_else(|| Rustc {
-            path: DEBIAN_RUSTC.into(),
-            build_std: true,
-        });
-        Ok(Self { rustc })
+        Ok(Self {
+            rustc: rustc.unwrap_or_else(Rustc::of_debian),
+        })
     }
 
     /// A program of LLVM, by its plain name (`lld-link`, `llvm-lib`, …).
@@ -134,11 +162,11 @@ impl Need {
     }
 }
 
-/// The rustc on the PATH, if the Windows target is installed for it.
-fn rustc_with_windows_target() -> Option<Rustc> {
+/// The rustc on the PATH, if `target` is installed for it.
+fn rustc_with_target(target: &str) -> Option<Rustc> {
     let sysroot = process::output(Command::new("rustc").args(["--print", "sysroot"])).ok()?;
     let sysroot = Path::new(sysroot.trim());
-    let lib = sysroot.join("lib/rustlib").join(TARGET).join("lib");
+    let lib = sysroot.join("lib/rustlib").join(target).join("lib");
     let has_core = std::fs::read_dir(lib)
         .ok()?
         .filter_map(Result::ok)

@@ -134,6 +134,22 @@ impl<R: Read> FrameReader<R> {
         }
     }
 
+    /// The header of the next frame, without waiting for its body; `None` at the orderly end of the stream.
+    ///
+    /// # Errors
+    /// As [`Self::next_frame`].
+    pub fn peek_head(&mut self) -> Result<Option<Head>, ReadError> {
+        loop {
+            let bytes = &self.buffer[self.start..self.end];
+            if let Ok((head, _)) = Head::read_from_prefix(bytes) {
+                return Ok(Some(head));
+            }
+            if !self.fill(HEAD)? {
+                return if self.start == self.end { Ok(None) } else { Err(Malformed::Truncated.into()) };
+            }
+        }
+    }
+
     /// The next frame; `None` at the orderly end of the stream, between two frames.
     ///
     /// # Errors

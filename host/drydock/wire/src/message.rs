@@ -196,6 +196,14 @@ fn hello<'a>(frame: &Frame<'a>) -> Result<&'a str, Malformed> {
     name(frame)
 }
 
+/// Whether a header can only be that of a hello of this protocol: checked before its body is waited for.
+#[must_use]
+pub fn is_hello(head: &Head) -> bool {
+    head.kind.get() == kind::HELLO
+        && head.value.get() == u64::from(MAGIC)
+        && head.length.get() as usize <= MAX_NAME
+}
+
 fn head(kind: u16, id: u64, handle: u32) -> Head {
     Head {
         kind: kind.into(),
