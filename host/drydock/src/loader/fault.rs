@@ -11,6 +11,7 @@ use super::emulate::{self, Outcome};
 use super::image;
 use super::layout;
 use super::symbols;
+use super::thunk;
 use super::unwind::Registers;
 use crate::sched::{self, Lock};
 use crate::verify;
@@ -170,6 +171,12 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut c
         verify::fault(format!("{what}, at {place}"));
     }
     let trace = std::backtrace::Backtrace::force_capture();
+    if called_by_image() {
+        let call = thunk::current().unwrap_or_default();
+        verify::fault(format!(
+            "{what}, while drydock served {call}: the image passed an address that cannot be used, or drydock is wrong\n{trace}"
+        ));
+    }
     verify::model_error(format!("{what}, at {place}\n{trace}"));
 }
 

@@ -239,6 +239,30 @@ rusty_fork_test! {
     }
 
     #[test]
+    fn a_bad_pointer_passed_to_the_model_is_reported_with_the_call_and_the_caller() {
+        extern "win64" fn read_argument(at: *const u64) -> u64 {
+            // SAFETY: none; that is the point.
+            unsafe { at.read_volatile() }
+        }
+        let resolve = |module: &str, symbol: &str| match symbol {
+            "CallBack" => Some(read_argument as *const () as usize),
+            _ => kernel(module, symbol),
+        };
+        let path = sample::write(&sample::bytes());
+        let Ok(image) = load(&path, &resolve) else {
+            panic!("the sample does not load");
+        };
+        verify::on_end(|report| {
+            let text = report.to_string();
+            let start = "FAULT: access violation reading 0x10 (an offset from a null pointer), while drydock served kernel.exe!CallBack";
+            assert!(text.starts_with(start), "{text}");
+            assert!(text.contains("sample!ThroughFrame+0x1e"), "{text}");
+            0
+        });
+        run(&image, Function::ThroughFrame, 0x10);
+    }
+
+    #[test]
     fn recursion_without_end_is_an_exhausted_driver_stack() {
         let image = loaded();
         verify::on_end(|report| {
