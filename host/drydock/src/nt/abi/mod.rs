@@ -191,6 +191,13 @@ unsafe impl<T> Send for Address<T> {}
 // SAFETY: as for `Send`.
 unsafe impl<T> Sync for Address<T> {}
 
+impl<T> Address<T> {
+    /// The address. (A closure that uses this captures the whole, which may be sent; one that names the field does not.)
+    pub fn get(self) -> *mut T {
+        self.0
+    }
+}
+
 impl<T> Clone for Address<T> {
     fn clone(&self) -> Self {
         *self
@@ -212,12 +219,13 @@ macro_rules! layout {
             $( assert!(std::mem::offset_of!($type, $field) == $offset); )*
         };
         // SAFETY: the structure is `repr(C)` and made of `Field`s of integers and pointers, and of atomics.
+        #[expect(unsafe_code, reason = "the promise that every bytes are a value")]
         unsafe impl $crate::nt::abi::Shared for $type {
             const NAME: &'static str = $name;
         }
     };
 }
-use layout;
+pub(crate) use layout;
 
 /// UNICODE_STRING: a counted UTF-16 string that somebody else owns.
 #[repr(C)]

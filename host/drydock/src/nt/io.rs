@@ -1,0 +1,568 @@
+//! A program's requests: from the system call to the IRP and back, as the I/O manager does it.
+
+use super::abi::{
+    Address, DO_BUFFERED_IO, DO_DIRECT_IO, DeviceObject, FileObject, Irp, KERNEL_MODE, Mdl,
+    USER_MODE, at, irp_flags, mj, read_bytes, write_bytes,
+};
+use super::file::{self, Handle};
+use super::irp::{self, Originator};
+use super::memory::UserBuffer;
+use super::pool::{self, Tag};
+use super::process::Process;
+use super::security::{FILE_READ_DATA, FILE_WRITE_DATA};
+use super::status::NtStatus;
+use super::{device, mdl, thread};
+use crate::sched::Lock;
+use crate::verify;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+const TAG: Tag = Tag::new(b"IoSB");
+
+/// Names one operation of a file, until it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IoId(pub u64);
+
+/// What a program asks a driver to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "the fields are the arguments of the Windows functions of the same name"
+)]
+pub enum Op {
+    /// NtReadFile.
+    Read { offset: i64, len: u32 },
+    /// NtWriteFile.
+    Write { offset: i64, data: Vec<u8> },
+    /// NtDeviceIoControlFile; the transfer method is in the low two bits of the code.
+    Ioctl {
+        code: u32,
+        input: Vec<u8>,
+        output_len: u32,
+    },
+    /// IRP_MJ_INTERNAL_DEVICE_CONTROL, as another driver would send it: kernel mode, the method as for [`Op::Ioctl`].
+    Internal {
+        code: u32,
+        input: Vec<u8>,
+        output_len: u32,
+    },
+    /// NtFlushBuffersFile.
+    Flush,
+}
+
+/// How an operation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// IoStatus.Status.
+    pub status: NtStatus,
+    /// IoStatus.Information.
+    pub information: u64,
+    /// What the program finds in its output buffer: as many bytes as were reported, never more than it asked for.
+    pub data: Vec<u8>,
+}
+
+impl Completion {
+    fn failed(status: NtStatus) -> Self {
+        Self {
+            status,
+            information: 0,
+            data: Vec::new(),
+        }
+    }
+}
+
+/// What is called when an operation is done.
+pub type OnDone = Box<dyn FnOnce(Completion) + Send>;
+
+/// The dispatch routine has returned.
+const RETURNED: u32 = 1;
+/// The IRP is back.
+const DONE: u32 = 2;
+/// It is back, and some driver had marked it pending.
+const PENDING: u32 = 4;
+
+/// An operation between its start and its end.
+pub(super) struct Operation {
+    id: IoId,
+    process: Arc<Process>,
+    file: Address<FileObject>,
+    irp: Address<Irp>,
+    /// Who needs the IRP's memory: the operation itself, and whoever is canceling it.
+    irp_users: AtomicU32,
+    progress: AtomicU32,
+    ending: Lock<Option<Ending>>,
+}
+
+/// What the end of the operation needs.
+struct Ending {
+    on_done: OnDone,
+    transfer: Transfer,
+}
+
+/// Where the data of an operation is.
+enum Transfer {
+    /// Nothing comes back.
+    None { system: Address<u8> },
+    /// In the system buffer; up to this many bytes come back.
+    Buffered { system: Address<u8>, output: usize },
+    /// In the program's pages, which an MDL describes; a control's input is in the system buffer.
+    Direct {
+        system: Address<u8>,
+        mdl: Address<Mdl>,
+        user: UserBuffer,
+        output: usize,
+    },
+    /// In the program's memory, which the driver was given the addresses of.
+    Neither {
+        output: UserBuffer,
+        _input: Option<UserBuffer>,
+    },
+}
+
+/// FSCTL and IOCTL access bits to file access.
+fn required_access(op: &Op) -> u32 {
+    match op {
+        Op::Read { .. } => FILE_READ_DATA,
+        Op::Write { .. } => FILE_WRITE_DATA,
+        Op::Ioctl { code, .. } => {
+            let bits = code >> 14 & 3;
+            (if bits & 1 != 0 { FILE_READ_DATA } else { 0 })
+                | (if bits & 2 != 0 { FILE_WRITE_DATA } else { 0 })
+        }
+        Op::Internal { .. } | Op::Flush => 0,
+    }
+}
+
+pub(super) fn start(handle: &Handle, op: Op, on_done: OnDone) -> IoId {
+    let process = handle.process();
+    let Some(file) = handle.reference_file() else {
+        on_done(Completion::failed(NtStatus::INVALID_HANDLE));
+        return IoId(0);
+    };
+    let refused = if process.exiting.load(Ordering::Acquire) {
+        Some(NtStatus::PROCESS_IS_TERMINATING)
+    } else if required_access(&op) & !handle.granted() != 0 {
+        Some(NtStatus::ACCESS_DENIED)
+    } else {
+        None
+    };
+    if let Some(status) = refused {
+        file::release(file);
+        on_done(Completion::failed(status));
+        return IoId(0);
+    }
+    thread::current().in_process(process, || issue(process, file, op, on_done))
+}
+
+/// Builds and sends the IRP; the operation takes over the caller's reference of the file.
+fn issue(process: &Arc<Process>, file: *mut FileObject, op: Op, on_done: OnDone) -> IoId {
+    let state = file::state(file);
+    let id = IoId(state.next_operation.fetch_add(1, Ordering::Relaxed));
+    let top = device::related(file);
+    let irp = irp::allocate(at(top).stack_size.get());
+    let view = at(irp);
+    view.requestor_mode
+        .set(if matches!(op, Op::Internal { .. }) {
+            KERNEL_MODE
+        } else {
+            USER_MODE
+        });
+    view.thread.set(thread::current().ethread());
+    view.original_file_object.set(file);
+    irp::next(irp).file_object.set(file);
+    let transfer = prepare(irp, top, process, op);
+    let operation = Arc::new(Operation {
+        id,
+        process: Arc::clone(process),
+        file: Address(file),
+        irp: Address(irp),
+        irp_users: AtomicU32::new(1),
+        progress: AtomicU32::new(0),
+        ending: Lock::new(Some(Ending { on_done, transfer })),
+    });
+    process.issued();
+    state.operations.lock().insert(id, Arc::clone(&operation));
+    irp::set_originator(irp, Arc::<Operation>::clone(&operation));
+    if process.exiting.load(Ordering::Acquire) {
+        // The exit may have looked for requests before this one was there.
+        operation.cancel();
+    }
+    let status = irp::call_driver(top, irp);
+    operation.returned(status);
+    id
+}
+
+/// Fills in the IRP for `op` and brings its data where the driver expects it.
+fn prepare(irp: *mut Irp, top: *mut DeviceObject, process: &Process, op: Op) -> Transfer {
+    let next = irp::next(irp);
+    let view = at(irp);
+    let flags = at(top).flags.get();
+    match op {
+        Op::Flush => {
+            next.major_function.set(mj::FLUSH_BUFFERS);
+            view.flags.set(irp_flags::SYNCHRONOUS_API);
+            Transfer::None {
+                system: Address(std::ptr::null_mut()),
+            }
+        }
+        Op::Read { offset, len } => {
+            next.major_function.set(mj::READ);
+            next.set_transfer(len, 0, offset);
+            view.flags
+                .set(irp_flags::READ_OPERATION | irp_flags::DEFER_IO_COMPLETION);
+            let len = len as usize;
+            if flags & DO_BUFFERED_IO != 0 {
+                let system = system_buffer(irp, len, &[]);
+                view.flags
+                    .update(|flags| flags | irp_flags::INPUT_OPERATION);
+                Transfer::Buffered {
+                    system: Address(system),
+                    output: len,
+                }
+            } else if flags & DO_DIRECT_IO != 0 {
+                direct(
+                    irp,
+                    std::ptr::null_mut(),
+                    UserBuffer::new(len, process.id()),
+                    true,
+                    len,
+                )
+            } else {
+                let output = UserBuffer::new(len, process.id());
+                view.user_buffer.set(output.user_address());
+                Transfer::Neither {
+                    output,
+                    _input: None,
+                }
+            }
+        }
+        Op::Write { offset, data } => {
+            next.major_function.set(mj::WRITE);
+            next.set_transfer(data.len() as u32, 0, offset);
+            view.flags
+                .set(irp_flags::WRITE_OPERATION | irp_flags::DEFER_IO_COMPLETION);
+            if flags & DO_BUFFERED_IO != 0 {
+                Transfer::None {
+                    system: Address(system_buffer(irp, data.len(), &data)),
+                }
+            } else if flags & DO_DIRECT_IO != 0 {
+                direct(
+                    irp,
+                    std::ptr::null_mut(),
+                    UserBuffer::with(&data, process.id()),
+                    false,
+                    0,
+                )
+            } else {
+                let input = UserBuffer::with(&data, process.id());
+                view.user_buffer.set(input.user_address());
+                Transfer::Neither {
+                    output: UserBuffer::new(0, process.id()),
+                    _input: Some(input),
+                }
+            }
+        }
+        Op::Ioctl {
+            code,
+            input,
+            output_len,
+        } => control(irp, mj::DEVICE_CONTROL, process, code, &input, output_len),
+        Op::Internal {
+            code,
+            input,
+            output_len,
+        } => control(
+            irp,
+            mj::INTERNAL_DEVICE_CONTROL,
+            process,
+            code,
+            &input,
+            output_len,
+        ),
+    }
+}
+
+fn control(
+    irp: *mut Irp,
+    major: u8,
+    process: &Process,
+    code: u32,
+    input: &[u8],
+    output_len: u32,
+) -> Transfer {
+    let next = irp::next(irp);
+    let view = at(irp);
+    let output = output_len as usize;
+    next.major_function.set(major);
+    next.set_control(code, input.len() as u32, output_len, std::ptr::null_mut());
+    match code & 3 {
+        0 => {
+            let size = input.len().max(output);
+            if size == 0 {
+                return Transfer::None {
+                    system: Address(std::ptr::null_mut()),
+                };
+            }
+            let system = system_buffer(irp, size, input);
+            if output != 0 {
+                view.flags
+                    .update(|flags| flags | irp_flags::INPUT_OPERATION);
+            }
+            Transfer::Buffered {
+                system: Address(system),
+                output,
+            }
+        }
+        method @ (1 | 2) => {
+            let system = if input.is_empty() {
+                std::ptr::null_mut()
+            } else {
+                system_buffer(irp, input.len(), input)
+            };
+            if output == 0 {
+                return Transfer::None {
+                    system: Address(system),
+                };
+            }
+            direct(
+                irp,
+                system,
+                UserBuffer::new(output, process.id()),
+                method == 2,
+                output,
+            )
+        }
+        _ => {
+            let input = UserBuffer::with(input, process.id());
+            let buffer = UserBuffer::new(output, process.id());
+            next.parameters[3].set(if input.is_empty() {
+                0
+            } else {
+                input.user_address() as u64
+            });
+            if output != 0 {
+                view.user_buffer.set(buffer.user_address());
+            }
+            Transfer::Neither {
+                output: buffer,
+                _input: Some(input),
+            }
+        }
+    }
+}
+
+/// The system buffer of a buffered transfer: what lies behind the input is whatever was in the memory before.
+fn system_buffer(irp: *mut Irp, size: usize, input: &[u8]) -> *mut u8 {
+    if size == 0 {
+        return std::ptr::null_mut();
+    }
+    let buffer = pool::allocate_internal(size, TAG);
+    super::abi::fill_bytes(buffer, 0xcd, size);
+    write_bytes(buffer, input);
+    let view = at(irp);
+    view.system_buffer.set(buffer);
+    view.flags
+        .update(|flags| flags | irp_flags::BUFFERED_IO | irp_flags::DEALLOCATE_BUFFER);
+    buffer
+}
+
+/// Locks the program's pages and describes them to the driver.
+fn direct(
+    irp: *mut Irp,
+    system: *mut u8,
+    user: UserBuffer,
+    write: bool,
+    output: usize,
+) -> Transfer {
+    if user.is_empty() {
+        return Transfer::None {
+            system: Address(system),
+        };
+    }
+    let address = user.user_address();
+    let mdl = mdl::allocate(address, user.len() as u32, false, Some(irp));
+    if mdl::probe_and_lock(mdl, true, write).is_err() {
+        verify::model_error("a program's own buffer cannot be locked");
+    }
+    at(irp).user_buffer.set(address);
+    Transfer::Direct {
+        system: Address(system),
+        mdl: Address(mdl),
+        user,
+        output,
+    }
+}
+
+impl Operation {
+    /// Cancels the IRP. False: it is gone already.
+    pub(super) fn cancel(&self) -> bool {
+        let mut users = self.irp_users.load(Ordering::Acquire);
+        loop {
+            if users == 0 {
+                return false;
+            }
+            match self.irp_users.compare_exchange_weak(
+                users,
+                users + 1,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => break,
+                Err(now) => users = now,
+            }
+        }
+        irp::cancel(self.irp.0);
+        self.release_irp();
+        true
+    }
+
+    fn release_irp(&self) {
+        if self.irp_users.fetch_sub(1, Ordering::AcqRel) == 1 {
+            irp::free(self.irp.0);
+        }
+    }
+
+    /// The dispatch routine returned `status`. An IRP nobody marked pending ends here, in the caller's thread.
+    fn returned(&self, status: NtStatus) {
+        let before = self.progress.fetch_or(RETURNED, Ordering::AcqRel);
+        let pending = status == NtStatus::PENDING;
+        if before & DONE == 0 {
+            if !pending {
+                verify::violation(
+                    "NT-IRP-09",
+                    format!(
+                        "a dispatch routine returned {status} for an IRP that is not completed"
+                    ),
+                );
+            }
+            return;
+        }
+        match (pending, before & PENDING != 0) {
+            (true, false) => verify::violation(
+                "NT-IRP-10",
+                "a dispatch routine returned STATUS_PENDING for an IRP that was completed without IoMarkIrpPending: \
+                 on Windows the program would wait for ever",
+            ),
+            (false, true) => verify::violation(
+                "NT-IRP-11",
+                format!(
+                    "a dispatch routine returned {status} for an IRP that was marked pending: on Windows it would be completed twice"
+                ),
+            ),
+            (true, true) => {}
+            (false, false) => {
+                let reported = at(self.irp.0).io_status.status.get();
+                if reported != status {
+                    verify::violation(
+                        "NT-IRP-12",
+                        format!(
+                            "a dispatch routine returned {status} for an IRP it completed with {reported}"
+                        ),
+                    );
+                }
+                self.finish();
+            }
+        }
+    }
+
+    /// Brings the result to the program and lets go of everything the operation held.
+    fn finish(&self) {
+        let Some(Ending { on_done, transfer }) = self.ending.lock().take() else {
+            verify::model_error("an operation ended twice");
+        };
+        let irp = at(self.irp.0);
+        let status = irp.io_status.status.get();
+        let information = irp.io_status.information.get();
+        let data = transfer.end(irp, status, information);
+        file::state(self.file.0).operations.lock().remove(&self.id);
+        self.release_irp();
+        file::release(self.file.0);
+        self.process.returned();
+        on_done(Completion {
+            status,
+            information,
+            data,
+        });
+    }
+}
+
+impl Originator for Operation {
+    fn done(&self, irp: *mut Irp) {
+        let pending = at(irp).pending_returned.get() != 0;
+        let bits = if pending { DONE | PENDING } else { DONE };
+        let before = self.progress.fetch_or(bits, Ordering::AcqRel);
+        if pending {
+            self.finish();
+        } else if before & RETURNED != 0 {
+            verify::violation(
+                "NT-IRP-10",
+                "a dispatch routine returned STATUS_PENDING for an IRP that was completed without IoMarkIrpPending: \
+                 on Windows the program would wait for ever",
+            );
+        }
+    }
+}
+
+impl Transfer {
+    /// Copies back what the program is to see, and frees what the transfer needed.
+    fn end(self, irp: &Irp, status: NtStatus, information: u64) -> Vec<u8> {
+        let reported = |output: usize| {
+            if status.is_error() {
+                0
+            } else {
+                usize::try_from(information).map_or(output, |n| n.min(output))
+            }
+        };
+        match self {
+            Self::None { system } => {
+                free_system(system);
+                Vec::new()
+            }
+            Self::Buffered { system, output } => {
+                if !status.is_error() && information > output as u64 && output != 0 {
+                    verify::violation(
+                        "NT-IRP-13",
+                        format!(
+                            "a buffered request was completed with {status} and Information {information}; the output buffer \
+                             has {output} bytes, so Windows would copy pool the driver does not own to the program"
+                        ),
+                    );
+                }
+                let data = read_bytes(system.0, reported(output));
+                free_system(system);
+                data
+            }
+            Self::Direct {
+                system,
+                mdl,
+                user,
+                output,
+            } => {
+                let data = user.read(reported(output));
+                free_system(system);
+                let mut chain = irp.mdl_address.get();
+                if chain.is_null() {
+                    chain = mdl.0;
+                }
+                while !chain.is_null() {
+                    let next = at(chain).next.get();
+                    mdl::unlock(chain);
+                    mdl::free(chain);
+                    chain = next;
+                }
+                irp.mdl_address.set(std::ptr::null_mut());
+                data
+            }
+            Self::Neither { output, _input } => {
+                let len = output.len();
+                output.read(reported(len))
+            }
+        }
+    }
+}
+
+fn free_system(system: Address<u8>) {
+    if !system.0.is_null() {
+        pool::free(system.0, Some(TAG));
+    }
+}

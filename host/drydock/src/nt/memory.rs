@@ -1,0 +1,239 @@
+//! User memory: what programs pass to drivers.
+//!
+//! The pages of a buffer are mapped twice: at the address the program knows, below [`USER_END`], and at the address a kernel
+//! mapping of them has. Behind each buffer lies a page nobody may touch, at both addresses, and the buffer ends exactly there, so
+//! an overrun faults at the byte.
+
+#![expect(unsafe_code, reason = "maps memory")]
+
+use super::abi::{read_bytes, write_bytes};
+use super::pool::PAGE_SIZE;
+use crate::sched::Lock;
+use crate::verify;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+/// Where user addresses begin.
+pub const USER_BASE: usize = 0x1000_0000_0000;
+/// MmUserProbeAddress: the first address that is not a user address.
+pub const USER_END: usize = 0x2000_0000_0000;
+/// Where the kernel's mappings of user pages begin.
+pub const SYSTEM_BASE: usize = 0x3000_0000_0000;
+/// How much user memory there can be; pages are taken only as they are touched.
+const SIZE: usize = 64 << 30;
+
+struct Slot {
+    /// Offset of its first page in the arena.
+    start: usize,
+    pages: usize,
+}
+
+#[derive(Default)]
+struct Arena {
+    next: usize,
+    /// Slots given back, by their pages.
+    free: BTreeMap<usize, Vec<usize>>,
+    /// Slots in use: first byte of the buffer, by offset, and which process it belongs to.
+    live: BTreeMap<usize, (usize, u64)>,
+}
+
+fn arena() -> &'static Lock<Arena> {
+    static ARENA: OnceLock<Lock<Arena>> = OnceLock::new();
+    ARENA.get_or_init(|| {
+        map();
+        Lock::new(Arena {
+            next: PAGE_SIZE,
+            ..Arena::default()
+        })
+    })
+}
+
+fn map() {
+    // SAFETY: plain system calls on a file of our own; the results are checked.
+    let file = unsafe { libc::memfd_create(c"drydock-user-memory".as_ptr(), libc::MFD_CLOEXEC) };
+    // SAFETY: as above.
+    let sized = file >= 0 && unsafe { libc::ftruncate(file, SIZE as libc::off_t) } == 0;
+    let mapped = sized
+        && [USER_BASE, SYSTEM_BASE].into_iter().all(|base| {
+            // SAFETY: a mapping at addresses nothing else of the process uses; `NOREPLACE` makes sure of it. Nothing is
+            // accessible until a slot is opened.
+            let at = unsafe {
+                libc::mmap(
+                    base as *mut libc::c_void,
+                    SIZE,
+                    libc::PROT_NONE,
+                    libc::MAP_SHARED | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE,
+                    file,
+                    0,
+                )
+            };
+            at as usize == base
+        });
+    if !mapped {
+        verify::model_error(format!(
+            "user memory cannot have its addresses: {}",
+            std::io::Error::last_os_error()
+        ));
+    }
+    // SAFETY: the descriptor is ours and not used again; the mappings keep the file.
+    unsafe { libc::close(file) };
+}
+
+fn open_pages(offset: usize, pages: usize) {
+    for base in [USER_BASE, SYSTEM_BASE] {
+        // SAFETY: the pages lie in the arena's own mappings.
+        let result = unsafe {
+            libc::mprotect(
+                (base + offset) as *mut libc::c_void,
+                pages * PAGE_SIZE,
+                libc::PROT_READ | libc::PROT_WRITE,
+            )
+        };
+        if result != 0 {
+            verify::model_error(format!(
+                "mprotect of user memory: {}",
+                std::io::Error::last_os_error()
+            ));
+        }
+    }
+}
+
+/// A buffer of a program. Dropping it gives the pages back.
+#[derive(Debug)]
+pub struct UserBuffer {
+    /// Offset of its first byte in the arena.
+    offset: usize,
+    len: usize,
+    start: usize,
+    pages: usize,
+}
+
+impl UserBuffer {
+    /// A buffer of `len` bytes of the process with this id; it ends at a page boundary.
+    pub fn new(len: usize, process: u64) -> Self {
+        let arena = arena();
+        let pages = len.div_ceil(PAGE_SIZE).max(1).next_power_of_two();
+        let reused = arena.lock().free.get_mut(&pages).and_then(Vec::pop);
+        let slot = match reused {
+            Some(start) => Slot { start, pages },
+            None => {
+                let start = {
+                    let mut arena = arena.lock();
+                    let start = arena.next;
+                    arena.next += (pages + 1) * PAGE_SIZE;
+                    start
+                };
+                if start + (pages + 1) * PAGE_SIZE > SIZE {
+                    verify::model_error("programs have more than 64 GiB of buffers in use");
+                }
+                open_pages(start, pages);
+                Slot { start, pages }
+            }
+        };
+        let offset = slot.start + slot.pages * PAGE_SIZE - len;
+        arena.lock().live.insert(offset, (len, process));
+        Self {
+            offset,
+            len,
+            start: slot.start,
+            pages: slot.pages,
+        }
+    }
+
+    /// A buffer with this content.
+    pub fn with(data: &[u8], process: u64) -> Self {
+        let buffer = Self::new(data.len(), process);
+        buffer.write(data);
+        buffer
+    }
+
+    /// Its address in its process.
+    pub fn user_address(&self) -> *mut u8 {
+        (USER_BASE + self.offset) as *mut u8
+    }
+
+    /// Its length.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True for a buffer of no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Its first `len` bytes.
+    pub fn read(&self, len: usize) -> Vec<u8> {
+        read_bytes((SYSTEM_BASE + self.offset) as *const u8, len.min(self.len))
+    }
+
+    /// Writes its first bytes.
+    pub fn write(&self, data: &[u8]) {
+        let data = &data[..data.len().min(self.len)];
+        write_bytes((SYSTEM_BASE + self.offset) as *mut u8, data);
+    }
+}
+
+impl Drop for UserBuffer {
+    fn drop(&mut self) {
+        let mut arena = arena().lock();
+        arena.live.remove(&self.offset);
+        arena.free.entry(self.pages).or_default().push(self.start);
+    }
+}
+
+/// True for an address below MmUserProbeAddress that could be a program's.
+pub fn is_user_address(address: *const u8) -> bool {
+    (address as usize) < USER_END
+}
+
+/// The kernel mapping of a user address; other addresses are what they are.
+pub fn system_address(address: *mut u8) -> *mut u8 {
+    let value = address as usize;
+    if (USER_BASE..USER_BASE + SIZE).contains(&value) {
+        (value - USER_BASE + SYSTEM_BASE) as *mut u8
+    } else {
+        address
+    }
+}
+
+/// True if all of the range lies in one buffer of the process with this id: what a probe finds out page by page.
+pub fn is_accessible(address: *const u8, len: usize, process: u64) -> bool {
+    if len == 0 {
+        return true;
+    }
+    let value = address as usize;
+    let Some(offset) = value.checked_sub(USER_BASE) else {
+        return false;
+    };
+    let arena = arena().lock();
+    let Some((start, (size, owner))) = arena.live.range(..=offset).next_back() else {
+        return false;
+    };
+    *owner == process && offset + len <= start + size
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusty_fork::rusty_fork_test;
+
+    rusty_fork_test! {
+        #[test]
+        fn a_buffer_ends_where_the_guard_page_begins() {
+            let buffer = UserBuffer::with(b"hello", 4);
+            assert_eq!((buffer.user_address() as usize + 5) % PAGE_SIZE, 0);
+            assert_eq!(buffer.read(9), b"hello");
+            assert!(is_accessible(buffer.user_address(), 5, 4));
+            assert!(!is_accessible(buffer.user_address(), 6, 4), "it reaches the guard page");
+            assert!(!is_accessible(buffer.user_address(), 5, 8), "it is another process's");
+        }
+
+        #[test]
+        fn the_kernel_mapping_shows_the_same_bytes() {
+            let buffer = UserBuffer::with(b"abc", 4);
+            write_bytes(buffer.user_address(), b"x");
+            assert_eq!(read_bytes(system_address(buffer.user_address()), 3), b"xbc");
+        }
+    }
+}
