@@ -35,7 +35,12 @@ impl ControlCode {
     /// `CTL_CODE(device, function, method, access)`.
     #[must_use]
     pub const fn new(device: u16, function: u16, method: Method, access: Access) -> Self {
-        Self(((device as u32) << 16) | ((access as u32) << 14) | (((function as u32) & 0xFFF) << 2) | method as u32)
+        Self(
+            ((device as u32) << 16)
+                | ((access as u32) << 14)
+                | (((function as u32) & 0xFFF) << 2)
+                | method as u32,
+        )
     }
 
     /// The transfer method of this code.
@@ -51,5 +56,7 @@ impl ControlCode {
 }
 
 // The values a Windows header computes: CTL_CODE(0x22, 0x800, METHOD_BUFFERED, FILE_READ_ACCESS).
-const _: () = assert!(ControlCode::new(0x22, 0x800, Method::Buffered, Access::Read).0 == 0x0022_6000);
-const _: () = assert!(ControlCode::new(0x22, 0x801, Method::Neither, Access::ReadWrite).0 == 0x0022_E007);
+const _: () =
+    assert!(ControlCode::new(0x22, 0x800, Method::Buffered, Access::Read).0 == 0x0022_6000);
+const _: () =
+    assert!(ControlCode::new(0x22, 0x801, Method::Neither, Access::ReadWrite).0 == 0x0022_E007);

@@ -3,7 +3,7 @@
 //! Holds and delays belong to the handle that set them: closing it ends them and releases what they
 //! kept (filter-rules 13). A held request is released by itself after [`Hold::max_age_ms`].
 
-use crate::{Access, ControlCode, Method, message};
+use crate::{Access, ControlCode, Method, layout, message};
 
 /// Win32 name of the control device.
 pub const WIN32_NAME: &str = r"\\.\Ferry";
@@ -95,7 +95,7 @@ message! {
     }
 }
 
-message! {
+layout! {
     /// Counters of one filter device since it was started. Each is the number of requests that passed that point.
     Stats, 104 {
         /// Reads presented to ferry.

@@ -47,7 +47,10 @@ pub trait Message: FromBytes + IntoBytes + Immutable + KnownLayout + Sized {
     #[must_use]
     fn expected() -> Header {
         // Every structure here is far below 4 GiB: sizes are asserted below each definition.
-        Header { size: u32::try_from(size_of::<Self>()).unwrap_or(u32::MAX), version: VERSION }
+        Header {
+            size: u32::try_from(size_of::<Self>()).unwrap_or(u32::MAX),
+            version: VERSION,
+        }
     }
 
     /// Copies a structure out of `bytes`, which may be longer.
@@ -65,8 +68,8 @@ pub trait Message: FromBytes + IntoBytes + Immutable + KnownLayout + Sized {
     }
 }
 
-/// Defines a [`Message`]: derives, a `header` field in front, an asserted size and a `new`.
-macro_rules! message {
+/// Defines the layout of a [`Message`]: derives, a `header` field in front, an asserted size.
+macro_rules! layout {
     ($(#[$doc:meta])* $name:ident, $size:literal { $($(#[$fdoc:meta])* $field:ident: $ty:ty),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq,
@@ -81,6 +84,14 @@ macro_rules! message {
         impl crate::Message for $name {
             fn header(&self) -> crate::Header { self.header }
         }
+    };
+}
+pub(crate) use layout;
+
+/// Defines a [`Message`] with a `new`.
+macro_rules! message {
+    ($(#[$doc:meta])* $name:ident, $size:literal { $($(#[$fdoc:meta])* $field:ident: $ty:ty),* $(,)? }) => {
+        crate::layout! { $(#[$doc])* $name, $size { $($(#[$fdoc])* $field: $ty),* } }
         impl $name {
             /// A structure with a correct header.
             #[must_use]

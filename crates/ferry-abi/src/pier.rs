@@ -15,7 +15,8 @@ const fn echo(function: u16, method: Method) -> ControlCode {
 
 /// Copies input to output, at most the shorter of both; Information is the count.
 pub const IOCTL_PIER_ECHO: ControlCode = echo(0x900, Method::Buffered);
-/// Adds up the bytes of both buffers; output is not written, Information is the sum modulo 2^31.
+/// Adds up the bytes of both buffers; output is not written, Information is the sum modulo (output length + 1), because Information
+/// may never exceed the length of the output buffer.
 pub const IOCTL_PIER_SUM: ControlCode = echo(0x901, Method::InDirect);
 /// Copies input to output, output being a locked user buffer.
 pub const IOCTL_PIER_ECHO_DIRECT: ControlCode = echo(0x902, Method::OutDirect);
@@ -25,7 +26,8 @@ pub const IOCTL_PIER_ECHO_NEITHER: ControlCode = echo(0x903, Method::Neither);
 pub const IOCTL_PIER_SET_LATENCY: ControlCode =
     ControlCode::new(DEVICE_TYPE, 0x910, Method::Buffered, Access::Write);
 /// Output: [`State`].
-pub const IOCTL_PIER_STATE: ControlCode = ControlCode::new(DEVICE_TYPE, 0x911, Method::Buffered, Access::Read);
+pub const IOCTL_PIER_STATE: ControlCode =
+    ControlCode::new(DEVICE_TYPE, 0x911, Method::Buffered, Access::Read);
 
 message! {
     /// How long pier takes.

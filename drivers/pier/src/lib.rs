@@ -1,2 +1,45 @@
-//! pier.
+//! pier: the lower device ferry carries requests to. Memory behind reads and writes, controls that echo, and a latency to play slow.
 #![no_std]
+#![forbid(unsafe_code)]
+
+// The panic handler: a bug check that names the place.
+extern crate wdk_panic;
+
+mod controls;
+mod device;
+mod latency;
+mod storage;
+
+use wdf::{
+    Status,
+    context::{Context, TypeInfo},
+    cx::{Cx, Setup},
+    device::{DeviceInit, Undecided},
+    driver::Driver,
+};
+
+/// The driver has no state of its own.
+struct Pier;
+
+impl Context for Pier {
+    fn info() -> &'static TypeInfo<Self> {
+        static INFO: TypeInfo<Pier> = TypeInfo::new(c"Pier");
+        &INFO
+    }
+}
+
+impl Driver for Pier {
+    fn start(_cx: &mut Cx<'_, Setup>) -> Result<Self, Status> {
+        Ok(Self)
+    }
+
+    fn device_add(
+        &self,
+        cx: &mut Cx<'_, Setup>,
+        init: DeviceInit<'_, Undecided>,
+    ) -> Result<(), Status> {
+        device::add(cx, init)
+    }
+}
+
+wdf::driver_entry!(Pier);

@@ -1,0 +1,169 @@
+//! Devices.
+//!
+//! A device is made in three steps: [`DeviceInit`] says what it will be, [`DeviceInit::create`] makes a [`NewDevice`] whose queues, timers and
+//! work items can be created, and [`NewDevice::install`] puts its context in. Until that has happened the framework presents nothing
+//! (R-DEV-17), and from then on every callback is given `&Device<D>`, which dereferences to the context.
+
+mod control;
+mod init;
+mod interface;
+mod pnp;
+
+use core::{marker::PhantomData, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
+
+use wdk_sys::{WDFDEVICE, WDFREQUEST, call_unsafe_wdf_function_binding};
+
+pub use self::{
+    control::ControlDevice,
+    init::{Control, DeviceInit, Filter, Function, IoType, Role, Undecided},
+    pnp::PnpCallbacks,
+};
+use crate::{
+    Status,
+    context::{self, Context},
+    object::ObjectRef,
+    request::RequestContext,
+    target::Target,
+};
+
+/// The context of a device, and with it the type of the contexts of its requests.
+pub trait DeviceContext: Context {
+    /// The driver's own data on every request of the device; `()` for none.
+    type Request: RequestContext;
+}
+
+/// A device whose context is installed. Holds a reference on its object; dereferences to the context.
+///
+/// Invariant: `context` is the installed `D` in the context space of `object`; it lives as long as the reference.
+pub struct Device<D: DeviceContext> {
+    object: ObjectRef,
+    context: NonNull<D>,
+}
+
+// SAFETY: a counted handle and a shared reference to a `Context`, which is Send + Sync.
+unsafe impl<D: DeviceContext> Send for Device<D> {}
+// SAFETY: as above.
+unsafe impl<D: DeviceContext> Sync for Device<D> {}
+
+impl<D: DeviceContext> Deref for Device<D> {
+    type Target = D;
+
+    fn deref(&self) -> &D {
+        // SAFETY: the type's invariant: installed, and dropped only after the last reference has gone.
+        unsafe { self.context.as_ref() }
+    }
+}
+
+impl<D: DeviceContext> Clone for Device<D> {
+    /// `WdfObjectReference`. IRQL <= `DISPATCH_LEVEL`.
+    fn clone(&self) -> Self {
+        Self {
+            object: self.object.clone(),
+            context: self.context,
+        }
+    }
+}
+
+impl<D: DeviceContext> Device<D> {
+    pub(crate) fn handle(&self) -> WDFDEVICE {
+        self.object.raw().cast()
+    }
+
+    /// The `DeviceType` of the device object, which a filter has from the device below it.
+    #[must_use]
+    pub fn device_type(&self) -> u32 {
+        // SAFETY: referenced.
+        let object = unsafe {
+            call_unsafe_wdf_function_binding!(WdfDeviceWdmGetDeviceObject, self.handle())
+        };
+        // SAFETY: the WDM object lives as long as the framework's.
+        unsafe { (*object).DeviceType }
+    }
+}
+
+/// A device in the middle of being set up: created, its context not yet installed.
+pub struct NewDevice<'i, D: DeviceContext, R> {
+    handle: WDFDEVICE,
+    of: PhantomData<(&'i (), fn() -> (D, R))>,
+}
+
+impl<D: DeviceContext, R> NewDevice<'_, D, R> {
+    pub(crate) const fn handle(&self) -> WDFDEVICE {
+        self.handle
+    }
+
+    /// The default I/O target: the next device of the stack. Stands for `WdfDeviceGetIoTarget` (R-TGT-01).
+    ///
+    /// # Errors
+    /// `STATUS_INVALID_DEVICE_STATE` for a device that has none.
+    pub fn target(&self) -> Result<Target, Status> {
+        // SAFETY: the device exists: it is being set up in this callback.
+        let target =
+            unsafe { call_unsafe_wdf_function_binding!(WdfDeviceGetIoTarget, self.handle) };
+        // SAFETY: null or the device's own target, live as long as the device.
+        unsafe { Target::acquire(target) }.ok_or(Status::INVALID_DEVICE_STATE)
+    }
+
+    /// Puts the context in: the device is complete.
+    ///
+    /// # Errors
+    /// `STATUS_INVALID_DEVICE_STATE` if the device has no space for it, which [`DeviceInit::create`] rules out.
+    pub fn install(self, context: D) -> Result<Device<D>, Status> {
+        // SAFETY: created by this value's maker, not published: the framework presents nothing yet (R-DEV-17).
+        let context = unsafe { context::install(self.handle.cast(), context) }
+            .map_err(|_| Status::INVALID_DEVICE_STATE)?;
+        // SAFETY: the device exists.
+        let object = unsafe { ObjectRef::acquire(self.handle.cast()) }
+            .ok_or(Status::INVALID_DEVICE_STATE)?;
+        Ok(Device { object, context })
+    }
+}
+
+/// A device lent to one callback.
+pub(crate) struct Borrowed<D: DeviceContext>(ManuallyDrop<Device<D>>);
+
+impl<D: DeviceContext> Deref for Borrowed<D> {
+    type Target = Device<D>;
+
+    fn deref(&self) -> &Device<D> {
+        &self.0
+    }
+}
+
+/// The device of a callback, if its context is installed and is a `D`.
+///
+/// # Safety
+/// `handle` is null or a device that exists until the result has gone.
+pub(crate) unsafe fn borrow<D: DeviceContext>(handle: WDFDEVICE) -> Option<Borrowed<D>> {
+    let object = NonNull::new(handle.cast())?;
+    // SAFETY: contract of this function.
+    let context = unsafe { context::get::<D>(object.as_ptr()) }?;
+    // SAFETY: never dropped: `Borrowed` keeps it in a ManuallyDrop.
+    let object = unsafe { ObjectRef::adopt(object) };
+    Some(Borrowed(ManuallyDrop::new(Device { object, context })))
+}
+
+/// The device on whose queue a request is.
+///
+/// # Safety
+/// The caller owns `request`, which was presented by a queue; the device outlives its requests.
+pub(crate) unsafe fn of_request<D: DeviceContext>(request: WDFREQUEST) -> Option<Borrowed<D>> {
+    // SAFETY: owned (contract).
+    let queue = unsafe { call_unsafe_wdf_function_binding!(WdfRequestGetIoQueue, request) };
+    // SAFETY: the queue of an owned request exists (R-REQ-47); null has no device.
+    unsafe { of_queue::<D>(queue) }
+}
+
+/// The device of a queue.
+///
+/// # Safety
+/// `queue` is null or exists, and so does its device, until the result has gone.
+pub(crate) unsafe fn of_queue<D: DeviceContext>(queue: wdk_sys::WDFQUEUE) -> Option<Borrowed<D>> {
+    if queue.is_null() {
+        return None;
+    }
+    // SAFETY: contract of this function.
+    let device = unsafe { call_unsafe_wdf_function_binding!(WdfIoQueueGetDevice, queue) };
+    // SAFETY: contract of this function.
+    unsafe { borrow::<D>(device) }
+}

@@ -1,0 +1,135 @@
+//! The driver object, and the entry point.
+
+use core::ptr;
+
+use wdk_sys::{
+    NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT, PWDFDEVICE_INIT, WDF_DRIVER_CONFIG, WDFDRIVER,
+    call_unsafe_wdf_function_binding,
+};
+
+use crate::{
+    Status,
+    context::{self, Context},
+    cx::{self, Cx, Setup},
+    device::{DeviceInit, Undecided},
+};
+
+/// A driver: its context on the driver object, and what it does with devices.
+pub trait Driver: Context {
+    /// `DriverEntry`, after `WdfDriverCreate`. `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    /// The driver is not loaded.
+    fn start(cx: &mut Cx<'_, Setup>) -> Result<Self, Status>;
+
+    /// `EvtDriverDeviceAdd`: a device the driver serves was found. `PASSIVE_LEVEL`.
+    ///
+    /// # Errors
+    /// The device is not started; a filter's failure leaves it out of the stack (R-DEV-06).
+    fn device_add(
+        &self,
+        cx: &mut Cx<'_, Setup>,
+        init: DeviceInit<'_, Undecided>,
+    ) -> Result<(), Status>;
+
+    /// `EvtDriverUnload`: all devices are gone (R-DEV-08). The context is dropped when this returns.
+    fn unload(&self, cx: &mut Cx<'_, Setup>) {
+        _ = cx;
+    }
+}
+
+/// `WdfGetDriver`.
+pub(crate) fn handle() -> WDFDRIVER {
+    // SAFETY: the loader's binding sets the pointer before DriverEntry runs and never changes it.
+    let globals = unsafe { wdk_sys::WdfDriverGlobals };
+    // SAFETY: valid while the driver is bound.
+    unsafe { (*globals).Driver }
+}
+
+/// The installed context of the driver object.
+pub(crate) fn context<'c, D: Driver>() -> Option<&'c D> {
+    // SAFETY: the driver object outlives every callback, and 'c is bounded by the callback's token.
+    let context = unsafe { context::get::<D>(handle().cast()) }?;
+    // SAFETY: installed; taken down only in the unload callback, after everything else.
+    Some(unsafe { context.as_ref() })
+}
+
+/// What `DriverEntry` does.
+///
+/// # Safety
+/// The arguments are those of `DriverEntry`, which calls this once.
+#[doc(hidden)]
+pub unsafe fn enter<D: Driver>(
+    driver: PDRIVER_OBJECT,
+    registry_path: PCUNICODE_STRING,
+) -> NTSTATUS {
+    let mut config = WDF_DRIVER_CONFIG {
+        Size: context::size_u32::<WDF_DRIVER_CONFIG>(),
+        EvtDriverDeviceAdd: Some(evt_device_add::<D>),
+        EvtDriverUnload: Some(evt_unload::<D>),
+        ..WDF_DRIVER_CONFIG::default()
+    };
+    let mut attributes = context::attributes::<D>();
+    // SAFETY: the arguments are those of DriverEntry (contract); the rest are locals. The handle is also in the globals.
+    let status = unsafe {
+        call_unsafe_wdf_function_binding!(
+            WdfDriverCreate,
+            driver,
+            registry_path,
+            &raw mut attributes,
+            &raw mut config,
+            ptr::null_mut()
+        )
+    };
+    if let Err(status) = Status::from_raw(status).ok() {
+        return status.raw();
+    }
+    match cx::enter::<Setup, _>(|cx| D::start(cx)) {
+        // SAFETY: just created; no callback of the driver runs before DriverEntry returns.
+        Ok(value) => match unsafe { context::install(handle().cast(), value) } {
+            Ok(_) => Status::SUCCESS.raw(),
+            Err(_) => Status::INTERNAL_ERROR.raw(),
+        },
+        Err(status) => status.raw(),
+    }
+}
+
+unsafe extern "C" fn evt_device_add<D: Driver>(
+    _driver: WDFDRIVER,
+    init: PWDFDEVICE_INIT,
+) -> NTSTATUS {
+    let Some(driver) = context::<D>() else {
+        return Status::INVALID_DEVICE_STATE.raw();
+    };
+    // SAFETY: the framework's own, for this call.
+    let init = unsafe { DeviceInit::of_device_add(init) };
+    cx::enter::<Setup, _>(|cx| driver.device_add(cx, init))
+        .err()
+        .unwrap_or(Status::SUCCESS)
+        .raw()
+}
+
+unsafe extern "C" fn evt_unload<D: Driver>(driver: WDFDRIVER) {
+    if let Some(context) = context::<D>() {
+        cx::enter::<Setup, _>(|cx| context.unload(cx));
+    }
+    // The context owns objects below the driver object, which dies next and takes them along: it goes first.
+    // SAFETY: the driver object exists, all devices are gone and no callback is left that could use the context (R-DEV-08).
+    unsafe { context::take_down::<D>(driver.cast()) };
+}
+
+/// Defines `DriverEntry` for a [`Driver`](crate::driver::Driver).
+#[macro_export]
+macro_rules! driver_entry {
+    ($driver:ty) => {
+        // SAFETY: the one symbol of this name in the image; the framework's entry stub calls it.
+        #[unsafe(export_name = "DriverEntry")]
+        extern "system" fn driver_entry(
+            driver: $crate::__sys::PDRIVER_OBJECT,
+            registry_path: $crate::__sys::PCUNICODE_STRING,
+        ) -> $crate::__sys::NTSTATUS {
+            // SAFETY: called by the entry stub with the arguments of DriverEntry, once.
+            unsafe { $crate::driver::enter::<$driver>(driver, registry_path) }
+        }
+    };
+}

@@ -1,0 +1,147 @@
+//! Spin and wait locks, by closure.
+//!
+//! There is no guard to forget or to release in the wrong order (R-DEV-72): the lock is held exactly while the closure
+//! runs, and the closure cannot complete, send or unpark anything because those need the [`Cx`] the lock has borrowed.
+
+use core::{cell::UnsafeCell, ptr::NonNull};
+
+use wdk_sys::{
+    WDFSPINLOCK, WDFSPINLOCK__, WDFWAITLOCK, WDFWAITLOCK__, call_unsafe_wdf_function_binding,
+};
+
+use crate::{
+    Status, context,
+    cx::{self, Cx, Locked, Passive, Place},
+};
+
+/// Data behind a `WDFSPINLOCK`.
+///
+/// Invariant: `lock` is a spin lock this value alone owns; it is deleted when the value is dropped.
+/// `data` is touched only while it is held.
+pub struct SpinLock<T> {
+    lock: NonNull<WDFSPINLOCK__>,
+    data: UnsafeCell<T>,
+}
+
+// SAFETY: the lock handle may be used from any thread; the data moves along.
+unsafe impl<T: Send> Send for SpinLock<T> {}
+// SAFETY: `with` is the only access and holds the lock: one thread at a time sees `&mut T`.
+unsafe impl<T: Send> Sync for SpinLock<T> {}
+
+impl<T> SpinLock<T> {
+    /// `WdfSpinLockCreate`. IRQL <= `DISPATCH_LEVEL`. The lock lives as long as this value.
+    ///
+    /// # Errors
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn new(data: T) -> Result<Self, Status> {
+        let mut attributes = context::plain_attributes();
+        let mut lock: WDFSPINLOCK = core::ptr::null_mut();
+        // SAFETY: both pointers are to locals; the parent is the driver object, which outlives the value (R-OBJ-36).
+        let status = unsafe {
+            call_unsafe_wdf_function_binding!(WdfSpinLockCreate, &raw mut attributes, &raw mut lock)
+        };
+        Status::from_raw(status).ok()?;
+        // INVARIANT: just created, known to nobody else.
+        let lock = NonNull::new(lock).ok_or(Status::INSUFFICIENT_RESOURCES)?;
+        Ok(Self {
+            lock,
+            data: UnsafeCell::new(data),
+        })
+    }
+
+    /// Runs `f` with the lock held. Stands for `WdfSpinLockAcquire` and `WdfSpinLockRelease`. `f` runs at `DISPATCH_LEVEL`.
+    ///
+    /// Not recursive (R-DEV-70); `cx` being borrowed keeps this token from taking a second lock.
+    pub fn with<R, P: Place>(&self, _cx: &mut Cx<'_, P>, f: impl FnOnce(&mut T) -> R) -> R {
+        // SAFETY: the lock is live by the type's invariant; every place is at IRQL <= DISPATCH_LEVEL.
+        unsafe { call_unsafe_wdf_function_binding!(WdfSpinLockAcquire, self.lock.as_ptr()) };
+        // SAFETY: held: no other reference to the data exists (type invariant).
+        let data = unsafe { &mut *self.data.get() };
+        let result = f(data);
+        // SAFETY: acquired above by this thread.
+        unsafe { call_unsafe_wdf_function_binding!(WdfSpinLockRelease, self.lock.as_ptr()) };
+        result
+    }
+
+    /// The data of a lock nobody else can reach.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.data.get_mut()
+    }
+
+    /// An opaque value no other live lock has.
+    pub(crate) fn identity(&self) -> usize {
+        self.lock.as_ptr().addr()
+    }
+}
+
+impl<T> Drop for SpinLock<T> {
+    fn drop(&mut self) {
+        // SAFETY: owned by the type's invariant; deleting is legal at IRQL <= DISPATCH_LEVEL (R-OBJ-17).
+        unsafe { call_unsafe_wdf_function_binding!(WdfObjectDelete, self.lock.as_ptr().cast()) };
+    }
+}
+
+/// Data behind a `WDFWAITLOCK`: for code at `PASSIVE_LEVEL` that calls into the framework while it holds the lock.
+///
+/// Invariant: as [`SpinLock`].
+pub struct WaitLock<T> {
+    lock: NonNull<WDFWAITLOCK__>,
+    data: UnsafeCell<T>,
+}
+
+// SAFETY: as for SpinLock.
+unsafe impl<T: Send> Send for WaitLock<T> {}
+// SAFETY: as for SpinLock.
+unsafe impl<T: Send> Sync for WaitLock<T> {}
+
+impl<T> WaitLock<T> {
+    /// `WdfWaitLockCreate`. IRQL <= `DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn new(data: T) -> Result<Self, Status> {
+        let mut attributes = context::plain_attributes();
+        let mut lock: WDFWAITLOCK = core::ptr::null_mut();
+        // SAFETY: both pointers are to locals; the parent is the driver object.
+        let status = unsafe {
+            call_unsafe_wdf_function_binding!(WdfWaitLockCreate, &raw mut attributes, &raw mut lock)
+        };
+        Status::from_raw(status).ok()?;
+        let lock = NonNull::new(lock).ok_or(Status::INSUFFICIENT_RESOURCES)?;
+        Ok(Self {
+            lock,
+            data: UnsafeCell::new(data),
+        })
+    }
+
+    /// Waits for the lock without limit and runs `f` with it. Stands for `WdfWaitLockAcquire(lock, NULL)` and `WdfWaitLockRelease`.
+    ///
+    /// `f` gets a token of its own, for framework calls that are fine under the lock. Not recursive (R-DEV-75).
+    pub fn with<R, P: Passive>(
+        &self,
+        _cx: &mut Cx<'_, P>,
+        f: impl FnOnce(&mut T, &mut Cx<'_, Locked>) -> R,
+    ) -> R {
+        // SAFETY: live by the type's invariant; PASSIVE_LEVEL by `P`. Without a timeout the only result is success (R-DEV-74).
+        let _ = unsafe {
+            call_unsafe_wdf_function_binding!(
+                WdfWaitLockAcquire,
+                self.lock.as_ptr(),
+                core::ptr::null_mut()
+            )
+        };
+        // SAFETY: held: no other reference to the data exists (type invariant).
+        let data = unsafe { &mut *self.data.get() };
+        let result = cx::enter::<Locked, _>(|cx| f(data, cx));
+        // SAFETY: acquired above by this thread.
+        unsafe { call_unsafe_wdf_function_binding!(WdfWaitLockRelease, self.lock.as_ptr()) };
+        result
+    }
+}
+
+impl<T> Drop for WaitLock<T> {
+    fn drop(&mut self) {
+        // SAFETY: owned by the type's invariant.
+        unsafe { call_unsafe_wdf_function_binding!(WdfObjectDelete, self.lock.as_ptr().cast()) };
+    }
+}

@@ -1,0 +1,109 @@
+//! I/O queues.
+//!
+//! [`QueueConfig`] says how a queue delivers and to whom; a queue that may own requests cannot be created without a stop handler, and a
+//! filter's queue cannot be power-managed (filter rules 7 and 8). [`Queue`] is what the driver keeps of it.
+
+mod config;
+mod retrieve;
+mod trampolines;
+
+use wdk_sys::{WDFQUEUE, call_unsafe_wdf_function_binding};
+
+pub use self::config::{
+    Managed, NoStop, QueueConfig, Serves, Stoppable, Unmanaged, wait_for_the_owner,
+};
+pub use self::retrieve::{Found, Retrieved};
+use crate::{
+    Status,
+    cx::{CanComplete, Cx},
+    object::ObjectRef,
+    request::{Disposition, Kind, Request},
+};
+
+/// A queue. Holds a reference on its object.
+pub struct Queue(ObjectRef);
+
+impl Queue {
+    /// # Safety
+    /// `handle` is null or a live queue.
+    pub(crate) unsafe fn acquire(handle: WDFQUEUE) -> Option<Self> {
+        // SAFETY: contract of this function.
+        unsafe { ObjectRef::acquire(handle.cast()) }.map(Self)
+    }
+
+    pub(crate) fn handle(&self) -> WDFQUEUE {
+        self.0.raw().cast()
+    }
+
+    /// Cancels what waits, refuses what arrives, and calls the cancel handlers of what is parked; without waiting.
+    /// Stands for `WdfIoQueuePurge` (R-QUE-76). Canceled requests reach the queue's handlers inside or after the call.
+    pub fn purge(&self, _cx: &Cx<'_, impl CanComplete>) {
+        // SAFETY: referenced; without a callback it conflicts with nothing (R-QUE-80).
+        unsafe {
+            call_unsafe_wdf_function_binding!(
+                WdfIoQueuePurge,
+                self.handle(),
+                None,
+                core::ptr::null_mut()
+            )
+        };
+    }
+
+    /// How many requests wait and how many the driver owns. Stands for `WdfIoQueueGetState`. Stale at once.
+    #[must_use]
+    pub fn counts(&self) -> (u32, u32) {
+        let (mut waiting, mut owned) = (0, 0);
+        // SAFETY: referenced; results are locals. The state bits are not used.
+        let _ = unsafe {
+            call_unsafe_wdf_function_binding!(
+                WdfIoQueueGetState,
+                self.handle(),
+                &raw mut waiting,
+                &raw mut owned
+            )
+        };
+        (waiting, owned)
+    }
+}
+
+impl<'r, K: Kind> Request<'r, K> {
+    /// Puts the request at the tail of another queue of the same device. Stands for `WdfRequestForwardToIoQueue` (R-REQ-85).
+    /// The queue's handlers may run, and complete it, inside the call (R-QUE-49).
+    ///
+    /// # Errors
+    /// The request comes back, still owned: `STATUS_WDF_BUSY` if the queue does not accept (R-REQ-86).
+    pub fn forward(
+        self,
+        _cx: &Cx<'_, impl CanComplete>,
+        queue: &Queue,
+    ) -> Result<Disposition<'r>, (Self, Status)> {
+        let request = self.into_raw();
+        // SAFETY: owned and not cancelable; the queue is referenced.
+        let status = unsafe {
+            call_unsafe_wdf_function_binding!(WdfRequestForwardToIoQueue, request, queue.handle())
+        };
+        match Status::from_raw(status).ok() {
+            Ok(()) => Ok(Disposition::gone()),
+            // SAFETY: a failed hand-over leaves ownership here (R-REQ-05), under the same brand.
+            Err(status) => Err((unsafe { Request::present(request) }, status)),
+        }
+    }
+
+    /// Puts the request back at the head of the manual queue it came from. Stands for `WdfRequestRequeue` (R-REQ-82).
+    ///
+    /// # Errors
+    /// The request comes back, still owned, if its queue is not manual (R-REQ-80).
+    pub fn requeue(
+        self,
+        _cx: &Cx<'_, impl CanComplete>,
+    ) -> Result<Disposition<'r>, (Self, Status)> {
+        let request = self.into_raw();
+        // SAFETY: owned and not cancelable.
+        let status = unsafe { call_unsafe_wdf_function_binding!(WdfRequestRequeue, request) };
+        match Status::from_raw(status).ok() {
+            Ok(()) => Ok(Disposition::gone()),
+            // SAFETY: as above.
+            Err(status) => Err((unsafe { Request::present(request) }, status)),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! wdf's own context on every I/O request, with room for the driver's behind it.
+//!
+//! Set by `WdfDeviceInitSetRequestAttributes` with a size override: one type record for every request of every driver that
+//! uses this crate, whatever the driver appends. All-zero is valid: the framework zeroes the space for every
+//! new request (R-OBJ-68).
+
+use core::{
+    cell::UnsafeCell,
+    mem::MaybeUninit,
+    ptr,
+    sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering},
+};
+
+use wdk_sys::{
+    WDF_OBJECT_ATTRIBUTES, WDF_OBJECT_CONTEXT_TYPE_INFO, WDFMEMORY, WDFOBJECT, WDFREQUEST,
+};
+
+use crate::{
+    context::{self, Context},
+    parked_list::Links,
+};
+
+/// A `Request` value, a handler or a finisher owns it.
+pub(crate) const IDLE: u8 = 0;
+/// `park` is between its reference and the return of mark.
+pub(crate) const FILLING: u8 = 1;
+/// Marked cancelable; nobody has claimed it.
+pub(crate) const PARKED: u8 = 2;
+/// A finisher is inside unmark.
+pub(crate) const CLAIMED: u8 = 3;
+/// The cancel callback came while FILLING or CLAIMED and left the request to that party.
+pub(crate) const ARRIVED: u8 = 4;
+/// Unmark said canceled before the callback came: the callback takes it.
+pub(crate) const LOST: u8 = 5;
+/// The cancel callback took it.
+pub(crate) const TAKEN: u8 = 6;
+/// At an I/O target; the completion routine takes it.
+pub(crate) const SENT: u8 = 7;
+
+/// A driver's own data on every request of a device.
+///
+/// Built by `Default` when the request is first presented, dropped when its memory goes; at IRQL <= `DISPATCH_LEVEL`.
+pub trait RequestContext: Context + Default {}
+impl RequestContext for () {}
+
+/// The first part of a request's context space.
+///
+/// Invariant: `state` says which party may end the request, as drawn in [`super`]. `driver` is null, or `type_key::<T>()` of the `T`
+/// that is initialised behind this cell.
+#[repr(C)]
+pub(crate) struct Cell {
+    pub(crate) state: AtomicU8,
+    driver: AtomicPtr<()>,
+    /// Identity of the list the request is on, or 0.
+    pub(crate) list: AtomicUsize,
+    /// Guarded by the lock of that list.
+    pub(crate) links: UnsafeCell<Links>,
+    /// User buffers locked in the caller's context; written there, read by the owner (R-REQ-75).
+    pub(crate) locked_in: AtomicPtr<core::ffi::c_void>,
+    pub(crate) locked_out: AtomicPtr<core::ffi::c_void>,
+}
+
+#[repr(C)]
+struct Space<T> {
+    cell: Cell,
+    value: UnsafeCell<MaybeUninit<T>>,
+}
+
+struct Record(WDF_OBJECT_CONTEXT_TYPE_INFO);
+// SAFETY: never written; its pointers are to 'static constants.
+unsafe impl Sync for Record {}
+static RECORD: Record = Record(context::type_info(c"wdf request", size_of::<Cell>()));
+
+/// One address per `T`: that of its type record.
+fn type_key<T: RequestContext>() -> *mut () {
+    T::info().raw().cast_mut().cast()
+}
+
+/// Attributes of the I/O requests of a device.
+pub(crate) fn attributes<T: RequestContext>() -> WDF_OBJECT_ATTRIBUTES {
+    const {
+        assert!(
+            align_of::<Space<T>>() <= 8,
+            "context space is aligned to pointers only (R-OBJ-63)"
+        )
+    };
+    WDF_OBJECT_ATTRIBUTES {
+        ContextTypeInfo: &raw const RECORD.0,
+        ContextSizeOverride: size_of::<Space<T>>(),
+        // A pass-through request pays for a destroy callback only if there is something to drop.
+        EvtDestroyCallback: if core::mem::needs_drop::<T>() {
+            Some(evt_destroy::<T>)
+        } else {
+            None
+        },
+        ..context::plain_attributes()
+    }
+}
+
+impl Cell {
+    /// The cell of a request, if its device was created by this crate.
+    ///
+    /// # Safety
+    /// The request's memory exists for `'a`: it is owned or referenced (context access is legal with a reference, R-OBJ-70).
+    pub(crate) unsafe fn of<'a>(request: WDFREQUEST) -> Option<&'a Self> {
+        // SAFETY: the object exists (contract).
+        let space = unsafe { context::space(request.cast(), &raw const RECORD.0) };
+        // SAFETY: space found by RECORD begins with a Cell, zeroed, stable and aligned (R-OBJ-63, R-OBJ-64).
+        unsafe { space.cast::<Self>().as_ref() }
+    }
+
+    pub(crate) fn exchange(&self, from: u8, to: u8) -> bool {
+        self.state
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    pub(crate) fn locked_in(&self) -> WDFMEMORY {
+        self.locked_in.load(Ordering::Acquire).cast()
+    }
+
+    pub(crate) fn locked_out(&self) -> WDFMEMORY {
+        self.locked_out.load(Ordering::Acquire).cast()
+    }
+}
+
+/// Builds the driver's context if this is the first presentation. False: the device was not created by this crate.
+///
+/// # Safety
+/// The driver has just been given ownership of `request`, whose device was created with request contexts of type `T`.
+pub(crate) unsafe fn first_presentation<T: RequestContext>(request: WDFREQUEST) -> bool {
+    // SAFETY: owned (contract).
+    let Some(cell) = (unsafe { Cell::of(request) }) else {
+        return false;
+    };
+    if cell.driver.load(Ordering::Acquire).is_null() {
+        let space = ptr::from_ref(cell).cast::<Space<T>>();
+        // SAFETY: `attributes::<T>` sized the space for a Space<T> whose first field is this cell.
+        let value = unsafe { &raw const (*space).value };
+        // SAFETY: inside that space; `UnsafeCell` allows the write, and the owner is the only one here.
+        let value = unsafe { UnsafeCell::raw_get(value).as_mut() };
+        if let Some(value) = value {
+            value.write(T::default());
+        }
+        // INVARIANT: T is initialised behind the cell.
+        cell.driver.store(type_key::<T>(), Ordering::Release);
+    }
+    true
+}
+
+/// The driver's context behind the cell, if it is a `T`.
+///
+/// # Safety
+/// As [`Cell::of`].
+pub(crate) unsafe fn context<'a, T: RequestContext>(request: WDFREQUEST) -> Option<&'a T> {
+    // SAFETY: contract of this function.
+    let cell = unsafe { Cell::of::<'a>(request) }?;
+    if cell.driver.load(Ordering::Acquire) != type_key::<T>() {
+        return None;
+    }
+    let space = ptr::from_ref(cell).cast::<Space<T>>();
+    // SAFETY: the invariant of `driver`: a Space<T> lies here, its value initialised; only shared references are ever made.
+    unsafe { (&raw const (*space).value).cast::<T>().as_ref() }
+}
+
+unsafe extern "C" fn evt_destroy<T: RequestContext>(object: WDFOBJECT) {
+    // SAFETY: context access is legal during destroy (R-OBJ-34).
+    let Some(cell) = (unsafe { Cell::of(object.cast()) }) else {
+        return;
+    };
+    if cell.driver.swap(ptr::null_mut(), Ordering::AcqRel) == type_key::<T>() {
+        let space = ptr::from_ref(cell).cast::<Space<T>>();
+        // SAFETY: initialised by the invariant of `driver`; null now keeps a second drop away.
+        unsafe { ptr::drop_in_place((&raw const (*space).value).cast::<T>().cast_mut()) };
+    }
+}

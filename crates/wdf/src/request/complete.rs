@@ -1,0 +1,174 @@
+//! Completing: the end of every I/O request.
+
+use core::{
+    mem::ManuallyDrop,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use wdk_sys::{WDFREQUEST, call_unsafe_wdf_function_binding};
+
+use super::{Canceled, Disposition, Kind, Read, Request, Write, Written};
+use crate::{
+    FinalStatus, Status,
+    cx::{CanComplete, Cx},
+};
+
+/// Requests a safety net had to complete since the driver was loaded. Anything but 0 is a bug of the driver.
+static FAULTS: AtomicU32 = AtomicU32::new(0);
+
+/// How many requests had to be completed by a safety net since the driver was loaded: dropped by a driver, or presented on an
+/// object whose context was not installed.
+#[must_use]
+pub fn faults() -> u32 {
+    FAULTS.load(Ordering::Relaxed)
+}
+
+/// `WdfRequestComplete`: Information stays what it is (R-REQ-10).
+///
+/// # Safety
+/// The caller owns the request, it is not cancelable, and it gives the ownership up.
+unsafe fn complete(request: WDFREQUEST, status: FinalStatus) {
+    // SAFETY: contract of this function.
+    unsafe {
+        call_unsafe_wdf_function_binding!(WdfRequestComplete, request, status.status().raw())
+    };
+}
+
+/// `WdfRequestCompleteWithInformation` (R-REQ-11).
+///
+/// # Safety
+/// As [`complete`], and a success with `information` does not claim more than the requestor's buffer (R-REQ-16).
+unsafe fn complete_with(request: WDFREQUEST, status: FinalStatus, information: usize) {
+    // SAFETY: contract of this function.
+    unsafe {
+        call_unsafe_wdf_function_binding!(
+            WdfRequestCompleteWithInformation,
+            request,
+            status.status().raw(),
+            information as u64
+        );
+    }
+}
+
+/// The net: ends a request nobody else will, and counts it.
+///
+/// # Safety
+/// As [`complete`].
+pub(crate) unsafe fn finish(request: WDFREQUEST, status: Status) {
+    FAULTS.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: contract of this function.
+    unsafe { complete_with(request, status.into(), 0) };
+}
+
+impl<'r, K: Kind> Request<'r, K> {
+    /// `WdfRequestComplete`. The request is gone when this returns; its Information is what a lower driver left there, or 0 (R-REQ-89).
+    ///
+    /// Upper drivers' completion code runs inside the call (R-REQ-20); the token proves that no lock is held.
+    pub fn complete(
+        self,
+        _cx: &Cx<'_, impl CanComplete>,
+        status: impl Into<FinalStatus>,
+    ) -> Disposition<'r> {
+        // SAFETY: owned and not cancelable by the type's invariant; `self` ends here.
+        unsafe { complete(self.into_raw(), status.into()) };
+        Disposition::gone()
+    }
+
+    /// `WdfRequestComplete` with success and the Information that was written, which cannot exceed the buffer (R-REQ-16).
+    pub fn complete_written(
+        self,
+        _cx: &Cx<'_, impl CanComplete>,
+        written: Written<'r>,
+    ) -> Disposition<'r> {
+        // SAFETY: owned; `written` was counted inside the output buffer of this very request ('r).
+        unsafe { complete_with(self.into_raw(), Status::SUCCESS.into(), written.bytes()) };
+        Disposition::gone()
+    }
+
+    /// `WdfRequestCompleteWithInformation` with Information 0.
+    pub fn complete_empty(
+        self,
+        _cx: &Cx<'_, impl CanComplete>,
+        status: impl Into<FinalStatus>,
+    ) -> Disposition<'r> {
+        // SAFETY: owned; nothing is claimed.
+        unsafe { complete_with(self.into_raw(), status.into(), 0) };
+        Disposition::gone()
+    }
+
+    /// Runs `f`; if it fails, completes the request with its status and Information 0.
+    ///
+    /// # Errors
+    /// The disposition of the completed request.
+    pub fn try_with<T>(
+        mut self,
+        cx: &Cx<'_, impl CanComplete>,
+        f: impl FnOnce(&mut Self) -> Result<T, Status>,
+    ) -> Result<(Self, T), Disposition<'r>> {
+        match f(&mut self) {
+            Ok(value) => Ok((self, value)),
+            Err(status) => Err(self.complete_empty(cx, status)),
+        }
+    }
+}
+
+impl<'r> Request<'r, Write> {
+    /// Completes with success after `bytes` of the data were taken; more than the request carried counts as all of it.
+    pub fn complete_taken(self, cx: &Cx<'_, impl CanComplete>, bytes: usize) -> Disposition<'r> {
+        let bytes = bytes.min(self.parameters().length);
+        let _: &Cx<'_, _> = cx;
+        // SAFETY: owned; at most the write's own length is claimed.
+        unsafe { complete_with(self.into_raw(), Status::SUCCESS.into(), bytes) };
+        Disposition::gone()
+    }
+}
+
+impl<'r> Request<'r, Read> {
+    /// Completes with success and nothing read.
+    pub fn complete_nothing(self, cx: &Cx<'_, impl CanComplete>) -> Disposition<'r> {
+        self.complete_empty(cx, Status::SUCCESS)
+    }
+}
+
+impl<'r> Request<'r, super::Ioctl> {
+    /// Completes with success and an Information of the driver's choice, cut to the length of the output buffer (R-REQ-16).
+    pub fn complete_counted(
+        self,
+        cx: &Cx<'_, impl CanComplete>,
+        information: usize,
+    ) -> Disposition<'r> {
+        let information = information.min(self.parameters().output);
+        let _: &Cx<'_, _> = cx;
+        // SAFETY: owned; at most the output length is claimed.
+        unsafe { complete_with(self.into_raw(), Status::SUCCESS.into(), information) };
+        Disposition::gone()
+    }
+}
+
+impl<'r, K: Kind> Canceled<'r, K> {
+    /// `WdfRequestCompleteWithInformation` with Information 0, normally with `STATUS_CANCELLED` (R-CAN-47).
+    pub fn complete(
+        self,
+        _cx: &Cx<'_, impl CanComplete>,
+        status: impl Into<FinalStatus>,
+    ) -> Disposition<'r> {
+        let request = ManuallyDrop::new(self).handle;
+        // SAFETY: owned and no longer cancelable by the type's invariant; `self` ended.
+        unsafe { complete_with(request, status.into(), 0) };
+        Disposition::gone()
+    }
+}
+
+impl<K: Kind> Drop for Request<'_, K> {
+    fn drop(&mut self) {
+        // SAFETY: owned and not cancelable (type invariant); legal at IRQL <= DISPATCH_LEVEL (R-REQ-13).
+        unsafe { finish(self.handle, Status::UNSUCCESSFUL) };
+    }
+}
+
+impl<K: Kind> Drop for Canceled<'_, K> {
+    fn drop(&mut self) {
+        // SAFETY: as for Request.
+        unsafe { finish(self.handle, Status::CANCELLED) };
+    }
+}

@@ -1,0 +1,52 @@
+//! Reads and writes: short at the end of the storage, `STATUS_END_OF_FILE` behind it.
+
+use wdf::{
+    Status,
+    cx::{CanComplete, Cx},
+    request::{Disposition, Read, Request, TransferParameters, Write},
+};
+
+use crate::device::Port;
+
+/// Where a transfer starts, if that is inside the storage.
+fn start(port: &Port, transfer: TransferParameters) -> Result<usize, Status> {
+    // -1 and -2 ("end of file", "current position") mean nothing here.
+    let offset = usize::try_from(transfer.offset).map_err(|_| Status::INVALID_PARAMETER)?;
+    if offset < port.storage.len() {
+        Ok(offset)
+    } else {
+        Err(Status::END_OF_FILE)
+    }
+}
+
+pub(crate) fn read<'r>(
+    cx: &Cx<'_, impl CanComplete>,
+    port: &Port,
+    request: Request<'r, Read>,
+) -> Disposition<'r> {
+    let read = request.try_with(cx, |request| {
+        let offset = start(port, request.parameters())?;
+        let mut output = request.output()?;
+        port.storage.read(offset, &mut output);
+        Ok(output.written())
+    });
+    match read {
+        Ok((request, written)) => request.complete_written(cx, written),
+        Err(gone) => gone,
+    }
+}
+
+pub(crate) fn write<'r>(
+    cx: &Cx<'_, impl CanComplete>,
+    port: &Port,
+    request: Request<'r, Write>,
+) -> Disposition<'r> {
+    let written = request.try_with(cx, |request| {
+        let offset = start(port, request.parameters())?;
+        Ok(port.storage.write(offset, &request.input()?))
+    });
+    match written {
+        Ok((request, bytes)) => request.complete_taken(cx, bytes),
+        Err(gone) => gone,
+    }
+}
