@@ -55,7 +55,7 @@ impl Binding {
         let binding: &'static Self = Box::leak(Box::new(Self {
             tag,
             minor,
-            verifier: verify::settings().verifier_on,
+            verifier: verify::settings().verifier_on || verifier_in_registry(&registry_path),
             globals,
             driver_object,
             registry_path,
@@ -125,6 +125,12 @@ impl Binding {
     pub(super) fn set_displace_unload(&self, displace: bool) {
         guest::write(self.globals + 48, u8::from(displace));
     }
+}
+
+/// `VerifierOn` below the service's `Parameters\\Wdf` key (R-CHK-01).
+fn verifier_in_registry(service: &str) -> bool {
+    let key = format!("{service}\\Parameters\\Wdf");
+    nt::registry::query(&key, "VerifierOn").is_ok_and(|value| value.data.iter().any(|byte| *byte != 0))
 }
 
 fn tag_of(name: &str) -> u32 {

@@ -15,7 +15,7 @@ use super::interface::Interfaces;
 use super::kind::{ExecutionLevel, Kind, Scope};
 use super::lifetime;
 use super::object::{self, Body, Disposed, ObjRef, Object};
-use super::pnp::Pnp;
+use super::pnp::{Pnp, Stage};
 use super::queue::{CallbackLock, IoPackage};
 use super::target;
 use crate::nt;
@@ -23,7 +23,7 @@ use crate::nt::abi::{self, DeviceObject, DriverObject};
 use crate::nt::status::NtStatus;
 
 /// Bytes of device extension: the handle of the framework's device.
-const EXTENSION: u32 = 8;
+const EXTENSION: usize = 8;
 
 /// The body of a WDFDEVICE.
 pub struct Device {
@@ -77,6 +77,11 @@ impl Device {
     /// Whether it is a filter: forwards what it does not handle (R-DEV-12).
     pub fn is_filter(&self) -> bool {
         self.config.filter
+    }
+
+    /// Whether it stands in a PnP stack.
+    pub fn is_pnp(&self) -> bool {
+        !self.is_control()
     }
 
     /// Whether it is a control device (R-DEV-31).
@@ -139,13 +144,23 @@ impl Device {
         self.default_target.get()
     }
 
-    /// Whether default queue and request dispatching can no longer be set: a PnP device was started, a control device
+    /// Attributes of the requests made for IRPs that arrive (R-DEV-13).
+    pub fn request_attributes(&self) -> &Attributes {
+        &self.config.request_attributes
+    }
+
+    /// EvtIoInCallerContext, 0 if none (R-DEV-14).
+    pub fn in_caller_context(&self) -> u64 {
+        self.config.in_caller_context
+    }
+
+    /// Whether default queue and request dispatching can still be set: until a PnP device is started, a control device
     /// finished (R-QUE-14, R-QUE-28).
-    pub fn is_configured(&self) -> bool {
+    pub fn accepts_io_configuration(&self) -> bool {
         if self.is_control() {
-            self.accepts_io.load(Ordering::Acquire)
+            !self.accepts_io.load(Ordering::Acquire)
         } else {
-            self.pnp.was_started()
+            self.pnp.stage() == Stage::Init
         }
     }
 
@@ -248,7 +263,7 @@ fn make(call: &Call, config: DeviceInit, attributes: &Attributes) -> Result<Ref<
     let wdm = nt::device::create(
         config.driver.driver_object() as *mut DriverObject,
         EXTENSION,
-        config.name.as_deref(),
+        config.name.as_deref().unwrap_or_default(),
         config.device_type,
         config.characteristics,
         config.exclusive,
@@ -257,11 +272,11 @@ fn make(call: &Call, config: DeviceInit, attributes: &Attributes) -> Result<Ref<
         InitKind::Control => None,
         InitKind::Function { physical } => {
             let lower = nt::device::attach(wdm, physical as *mut DeviceObject);
-            if lower.is_null() {
+            if lower.is_none() {
                 nt::device::delete(wdm);
                 return Err(NtStatus::NO_SUCH_DEVICE);
             }
-            Some(lower)
+            lower
         }
     };
     let io_type = shape(wdm, lower, &config);

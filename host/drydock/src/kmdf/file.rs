@@ -13,9 +13,9 @@ use super::kind::Kind;
 use super::lifetime;
 use super::object::{self, Body};
 use super::queue::package;
-use super::request;
+use super::request::{IrpRef, Request};
 use crate::nt;
-use crate::nt::abi::{self, Address, FileObject as WdmFile, Irp};
+use crate::nt::abi::{self, Address, FileObject as WdmFile, Irp, mj};
 use crate::nt::status::NtStatus;
 use crate::sched::Lock;
 
@@ -132,23 +132,45 @@ pub(super) fn create(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
             return dispatch::complete(irp, status);
         }
     };
-    if package::has_create_queue(device) {
-        return package::dispatch_create(device, irp);
-    }
     let callback = config_of(device).map_or(0, |files| files.create);
-    if callback != 0 {
-        return request::present_create(device, irp, |request| {
-            synchronized(device, || {
-                let file = file.as_ref().map_or(0, Ref::handle);
-                callback::call(callback, &[device.handle(), request, file]);
-            });
-        });
+    if callback != 0 || device.io().queue_for(mj::CREATE).is_some() {
+        return give_to_driver(device, irp, file.as_ref(), callback);
     }
     if auto_forwards(device) {
         return forward_create(device, irp);
     }
-    created(device, irp, NtStatus::SUCCESS);
     dispatch::complete(irp, NtStatus::SUCCESS)
+}
+
+/// The create becomes a request: for the queue configured for creates, or for EvtDeviceFileCreate (R-DEV-44).
+fn give_to_driver(
+    device: &Ref<Device>,
+    irp: *mut Irp,
+    file: Option<&Ref<FileObject>>,
+    callback: u64,
+) -> NtStatus {
+    let wdm = Address(nt::irp::current(irp).file_object.get());
+    let request = match Request::for_irp(device, IrpRef::new(irp)) {
+        Ok(request) => request,
+        Err(status) => {
+            created(device, wdm.0, status);
+            return dispatch::complete(irp, status);
+        }
+    };
+    let opened = device.clone();
+    request.on_create_completed(move |status| {
+        let Address(wdm) = wdm;
+        created(&opened, wdm, status);
+    });
+    let request = match package::admit_create(device, request) {
+        Ok(request) => request.handle(),
+        Err(status) => return status,
+    };
+    synchronized(device, || {
+        let file = file.map_or(0, Ref::handle);
+        callback::call(callback, &[device.handle(), request, file]);
+    });
+    NtStatus::PENDING
 }
 
 /// Passes a create down and keeps the file object only if it succeeds there (R-DEV-45).
@@ -156,7 +178,7 @@ fn forward_create(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
     let device = device.clone();
     forward::with_completion(&device.clone(), irp, move |irp| {
         let status = abi::at(irp).io_status.status.get();
-        created(&device, irp, status);
+        created(&device, nt::irp::current(irp).file_object.get(), status);
     })
 }
 
@@ -198,11 +220,11 @@ fn make(device: &Ref<Device>, irp: *mut Irp) -> Result<Option<Ref<FileObject>>, 
 
 /// What follows the end of a create request, before the I/O manager learns of it (R-REQ-20 step 6): after a failure the
 /// file object is destroyed without cleanup and close callbacks (R-DEV-45).
-pub fn created(device: &Ref<Device>, irp: *mut Irp, status: NtStatus) {
+fn created(device: &Ref<Device>, wdm: *mut WdmFile, status: NtStatus) {
     if status.is_success() {
         return;
     }
-    destroy(device, nt::irp::current(irp).file_object.get());
+    destroy(device, wdm);
     return_handle(device);
 }
 
@@ -310,11 +332,6 @@ fn wdm_get_file_object(_call: &Call, file: u64) -> u64 {
     handle::resolve::<FileObject>(file)
         .wdm()
         .map_or(0, |wdm| wdm as u64)
-}
-
-/// The framework's file object of the IRP's file, for a request's parameters.
-pub fn of_irp(device: &Device, irp: *mut Irp) -> Option<Ref<FileObject>> {
-    device.files().find(nt::irp::current(irp).file_object.get())
 }
 
 #[cfg(test)]

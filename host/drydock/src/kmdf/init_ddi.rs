@@ -8,7 +8,6 @@ use super::device_init::{
 use super::driver::Driver;
 use super::guest;
 use super::handle;
-use super::string::Text;
 use crate::nt::abi::{DO_POWER_INRUSH, DO_POWER_PAGABLE};
 use crate::nt::status::NtStatus;
 
@@ -353,9 +352,4 @@ fn fdo_get_physical_device(call: &Call, init: u64) -> u64 {
 fn fdo_set_event_callbacks(call: &Call, init: u64, callbacks: u64) {
     call.require(callbacks, "FdoEventCallbacks");
     fdo_only(call, init, |_, _| ());
-}
-
-/// The text of an optional WDFSTRING handle.
-pub(super) fn text_of(string: u64) -> Option<String> {
-    handle::resolve_optional::<Text>(string).map(|string| string.text())
 }

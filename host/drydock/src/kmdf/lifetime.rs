@@ -53,7 +53,7 @@ pub fn dereference(object: &ObjRef) {
     }
     if object.passive_dispose.load(Ordering::Relaxed) && nt::thread::current().irql() > 0 {
         let object = object.clone();
-        nt::workitem::queue_framework(Box::new(move || destroy(&object)));
+        later(move || destroy(&object));
     } else {
         destroy(object);
     }
@@ -91,7 +91,7 @@ pub fn delete(object: &ObjRef) {
     }
     if needs_passive(object) && nt::thread::current().irql() > 0 {
         let object = object.clone();
-        nt::workitem::queue_framework(Box::new(move || finish(&object)));
+        later(move || finish(&object));
     } else {
         finish(object);
     }
@@ -121,10 +121,10 @@ pub fn dispose_early(object: &ObjRef) -> bool {
         release_children(object);
     } else {
         let object = object.clone();
-        nt::workitem::queue_framework(Box::new(move || {
+        later(move || {
             dispose(&object);
             release_children(&object);
-        }));
+        });
     }
     here
 }
@@ -142,6 +142,13 @@ pub fn run_cleanup(object: &ObjRef) {
         return;
     }
     object.contexts.call_cleanup(object.handle());
+}
+
+/// Runs `f` at PASSIVE_LEVEL on a work item.
+fn later(f: impl FnOnce() + Send + 'static) {
+    nt::workitem::queue(nt::workitem::Queue::Delayed, move || {
+        ddi::guard("deferred disposal", f);
+    });
 }
 
 fn has_children(object: &Object) -> bool {

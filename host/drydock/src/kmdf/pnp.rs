@@ -21,27 +21,29 @@ use crate::sched::Lock;
 
 /// WdfPowerDeviceD3Final: the state before start and after removal.
 const D3_FINAL: u64 = 5;
+/// WdfUseDefault.
+const USE_DEFAULT: u32 = 2;
 
 /// Where a device is in its PnP life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
 pub enum Stage {
-    /// Created, not started.
-    Init,
-    /// Started.
-    Started,
-    /// Stopped for rebalancing.
-    Stopped,
-    /// Start failed.
-    Failed,
-    /// Gone without warning; waits for the remove request.
-    SurpriseRemoved,
-    /// The remove request is being worked off, or has been.
-    Removed,
+    /// Created, not started (WdfDevStatePnpInit).
+    Init = 0x105,
+    /// Started (WdfDevStatePnpStarted).
+    Started = 0x119,
+    /// Stopped for rebalancing (WdfDevStatePnpStopped).
+    Stopped = 0x11E,
+    /// Start failed (WdfDevStatePnpFailed).
+    Failed = 0x12B,
+    /// Gone without warning; waits for the remove request (WdfDevStatePnpSurpriseRemove).
+    SurpriseRemoved = 0x121,
+    /// The remove request is being worked off, or has been (WdfDevStatePnpRemoved).
+    Removed = 0x113,
 }
 
 struct State {
     stage: Stage,
-    started_once: bool,
     hardware_prepared: bool,
     in_d0: bool,
     /// EvtDeviceSelfManagedIoInit has succeeded.
@@ -50,6 +52,8 @@ struct State {
     last_dx: u64,
     /// `WdfDeviceSetStaticStopRemove(FALSE)`: stop and remove are refused.
     cannot_stop: bool,
+    /// The flags of `WDF_DEVICE_STATE`, each a `WDF_TRI_STATE`.
+    reported: [u32; 6],
 }
 
 /// PnP state of a device.
@@ -64,12 +68,12 @@ impl Default for Pnp {
         Self {
             state: Lock::new(State {
                 stage: Stage::Init,
-                started_once: false,
                 hardware_prepared: false,
                 in_d0: false,
                 self_managed: false,
                 last_dx: D3_FINAL,
                 cannot_stop: false,
+                reported: [USE_DEFAULT; 6],
             }),
             serial: Serial::default(),
             usage: usage::Usage::default(),
@@ -81,11 +85,6 @@ impl Pnp {
     /// Where the device is in its PnP life.
     pub fn stage(&self) -> Stage {
         self.state.lock().stage
-    }
-
-    /// The device has been started at least once.
-    pub fn was_started(&self) -> bool {
-        self.state.lock().started_once
     }
 
     /// The device is in its working state D0.
@@ -101,6 +100,16 @@ impl Pnp {
     /// Special files on the device.
     pub fn usage(&self) -> &usage::Usage {
         &self.usage
+    }
+
+    /// What `WdfDeviceGetDeviceState` gives.
+    pub(super) fn reported_state(&self) -> [u32; 6] {
+        self.state.lock().reported
+    }
+
+    /// `WdfDeviceSetDeviceState`.
+    pub(super) fn set_reported_state(&self, state: [u32; 6]) {
+        self.state.lock().reported = state;
     }
 
     /// `WdfDeviceSetStaticStopRemove`.
@@ -190,7 +199,6 @@ fn bring_up(device: &Ref<Device>) -> NtStatus {
         release_hardware(device);
         return status;
     }
-    device.pnp().state.lock().started_once = true;
     device.interfaces().enable_all();
     NtStatus::SUCCESS
 }
@@ -209,7 +217,7 @@ pub(super) fn power_up(device: &Ref<Device>) -> NtStatus {
         return status;
     }
     device.pnp().state.lock().in_d0 = true;
-    package::resume_for_power(device);
+    package::queues_power_up(device);
     let first = !device.pnp().state.lock().self_managed;
     let status = if first {
         ask(device, PnpEvent::SelfManagedIoInit, &[])
@@ -233,7 +241,7 @@ pub(super) fn power_down(device: &Ref<Device>, to: u64) {
 }
 
 fn leave_d0(device: &Ref<Device>, to: u64) {
-    package::hold_for_power(device);
+    package::queues_power_down(device);
     let _ = ask(device, PnpEvent::D0ExitPreInterruptsDisabled, &[to]);
     let _ = ask(device, PnpEvent::D0Exit, &[to]);
     let mut state = device.pnp().state.lock();
@@ -279,7 +287,7 @@ fn surprise_removal(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
 /// R-DEV-62, first half: interfaces, symbolic link, power-managed queues, self-managed I/O.
 fn withdraw(device: &Ref<Device>) {
     device.interfaces().remove_all();
-    package::purge_power_managed(device);
+    package::queues_purge_power_managed(device);
     if device.pnp().state.lock().self_managed {
         tell(device, PnpEvent::SelfManagedIoFlush);
     }
@@ -294,7 +302,7 @@ fn remove(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
             withdraw(device);
         }
         device.pnp().state.lock().stage = Stage::Removed;
-        package::purge_all(device);
+        package::queues_purge_not_power_managed(device);
         let self_managed = std::mem::take(&mut device.pnp().state.lock().self_managed);
         if self_managed {
             tell(device, PnpEvent::SelfManagedIoCleanup);

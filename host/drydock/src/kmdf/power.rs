@@ -8,14 +8,13 @@ use super::handle::Ref;
 use super::pnp::{self, Stage};
 use crate::nt;
 use crate::nt::abi::{Address, Irp, mn};
+use crate::nt::pnp::DevicePower;
 use crate::nt::status::NtStatus;
 
 /// PowerSystemWorking.
 const S0: u32 = 1;
 /// PowerDeviceD0.
 const D0: u32 = 1;
-/// PowerDeviceD3, the state for every sleep.
-const D3: u32 = 4;
 
 /// IRP_MJ_POWER. Above PASSIVE_LEVEL the work moves to a work item, as it calls the driver and waits.
 pub(super) fn dispatch(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
@@ -28,12 +27,12 @@ pub(super) fn dispatch(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
     nt::irp::mark_pending(irp);
     let device = device.clone();
     let irp = Address(irp);
-    nt::workitem::queue_framework(Box::new(move || {
+    nt::workitem::queue(nt::workitem::Queue::Critical, move || {
         guard("a power request", || {
             let Address(irp) = irp;
             let _ = set_power(&device, irp);
         });
-    }));
+    });
     NtStatus::PENDING
 }
 
@@ -64,15 +63,26 @@ fn system(device: &Ref<Device>, irp: *mut Irp, state: u32) -> NtStatus {
         let held = device.clone();
         let status = forward::skip(device, irp);
         if !held.pnp().in_d0() {
-            nt::power::request_and_wait(held.wdm(), D0);
+            request(&held, DevicePower::D0, |_| ());
         }
-        status
-    } else {
-        if device.pnp().in_d0() {
-            nt::power::request_and_wait(device.wdm(), D3);
-        }
-        forward::skip(device, irp)
+        return status;
     }
+    if !device.pnp().in_d0() {
+        return forward::skip(device, irp);
+    }
+    nt::irp::mark_pending(irp);
+    let held = device.clone();
+    let irp = Address(irp);
+    request(device, DevicePower::D3, move |_| {
+        let Address(irp) = irp;
+        let _ = forward::skip(&held, irp);
+    });
+    NtStatus::PENDING
+}
+
+/// Asks the power manager for a device power request; `done` follows its completion.
+fn request(device: &Device, state: DevicePower, done: impl FnOnce(NtStatus) + Send + 'static) {
+    let _ = nt::pnp::request_power(device.wdm(), mn::SET_POWER, state, done);
 }
 
 /// A device power request: down before the lower device, up after it.
