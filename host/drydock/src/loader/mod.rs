@@ -28,5 +28,5 @@ pub use emulate::set_interrupt_level_access;
 pub use error::{LoadError, Reason};
 pub use fault::{catch_faults, register_address_describer};
 pub use image::{Image, Resolve, load};
-pub use symbols::{Symbol, describe, symbolize};
+pub use symbols::{Symbol, describe, describe_return, symbolize};
 pub use thunk::{current as current_call, thunk};

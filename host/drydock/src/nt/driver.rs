@@ -8,8 +8,8 @@ use super::object::{self, Kind};
 use super::pool::{self, Tag};
 use super::registry::{SERVICES, ServiceKey};
 use super::status::NtStatus;
-use super::{callout, irp, workitem};
-use crate::loader::Image;
+use super::{callout, irp, thread, workitem};
+use crate::loader::{self, Image};
 use crate::sched::Lock;
 use crate::verify;
 use std::collections::BTreeMap;
@@ -61,6 +61,7 @@ fn point_copy(to: &UnicodeString, text: &str) -> *mut u8 {
 
 /// Loads an image as the driver of a service: makes the driver object and calls the image's entry.
 pub fn load(image: &Arc<Image>, service: &ServiceKey) -> Result<*mut DriverObject, NtStatus> {
+    loader::set_interrupt_level_access(thread::irql, thread::write_cr8);
     service.write()?;
     let name = format!("\\Driver\\{}", service.name);
     let driver = make(&name, &service.name, Some(Arc::clone(image)));
@@ -68,7 +69,11 @@ pub fn load(image: &Arc<Image>, service: &ServiceKey) -> Result<*mut DriverObjec
     view.driver_start.set(image.base as *mut u8);
     view.driver_size.set(image.size as u32);
     let entry = entry_of(image.entry);
-    run_entry(driver, entry, &service.path())
+    let driver = run_entry(driver, entry, &service.path())?;
+    if let Err(error) = image.discard_initialization() {
+        verify::model_error(format!("{}: INIT section: {error}", image.name));
+    }
+    Ok(driver)
 }
 
 #[expect(unsafe_code, reason = "the entry of an image is known by address only")]

@@ -112,6 +112,7 @@ fn pool() -> &'static Pool {
     POOL.get_or_init(|| {
         reserve();
         verify::register_leaks("pool", leaks);
+        loader::register_address_describer(describe);
         Pool {
             classes: (0..CLASSES).map(|_| Lock::default()).collect(),
             next: AtomicUsize::new(ARENA_BASE),
@@ -355,6 +356,19 @@ pub fn usage() -> (u64, u64) {
     )
 }
 
+/// Says of a bad address what pool has to do with it.
+fn describe(address: usize) -> Option<String> {
+    const POISONED: usize = usize::from_ne_bytes([POISON; 8]);
+    if address.abs_diff(POISONED) < PAGE_SIZE {
+        return Some("what freed pool is filled with".to_owned());
+    }
+    const UNSET: usize = usize::from_ne_bytes([FRESH; 8]);
+    if address.abs_diff(UNSET) < PAGE_SIZE {
+        return Some("what fresh pool is filled with: it was never set".to_owned());
+    }
+    None
+}
+
 fn leaks() -> Vec<Leak> {
     let pool = pool();
     let created: Vec<(usize, Vec<usize>)> = pool
@@ -370,7 +384,7 @@ fn leaks() -> Vec<Leak> {
             Leak {
                 tag: Tag(header.tag.get()).to_string(),
                 bytes: header.size.get(),
-                created: frames.into_iter().map(loader::describe).collect(),
+                created: frames.into_iter().map(loader::describe_return).collect(),
             }
         })
         .collect()

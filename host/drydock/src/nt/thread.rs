@@ -127,6 +127,9 @@ impl Thread {
             );
         }
         self.irql.store(level, Ordering::Relaxed);
+        if level >= DISPATCH_LEVEL {
+            sched::keep_processor(true);
+        }
         old
     }
 
@@ -150,6 +153,9 @@ impl Thread {
             dpc::drain(self);
         }
         self.irql.store(level, Ordering::Relaxed);
+        if level < DISPATCH_LEVEL {
+            sched::keep_processor(false);
+        }
     }
 
     /// Runs `f` at `level` or above, and comes back to the level before.
@@ -328,4 +334,22 @@ fn too_high(level: u8, maximum: u8, what: &str) -> ! {
         "NT-IRQL-03",
         format!("{what} was called at IRQL {level}; the highest level it allows is {maximum}"),
     )
+}
+/// `mov cr8` in an image: what the inline forms of KeRaiseIrql and KeLowerIrql come down to.
+pub(super) extern "win64" fn write_cr8(level: u64) {
+    super::ddi::shim("mov cr8", HIGH_LEVEL, || {
+        let thread = current();
+        let level = u8::try_from(level).unwrap_or(u8::MAX);
+        if level > HIGH_LEVEL {
+            verify::violation(
+                "NT-IRQL-05",
+                format!("{level} was written to CR8; there is no such interrupt level"),
+            );
+        }
+        if level >= thread.irql() {
+            thread.raise(level);
+        } else {
+            thread.lower(level);
+        }
+    });
 }
