@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     project::Project,
-    toolchain::{TARGET, Toolchain},
+    toolchain::{self, TARGET, Toolchain},
     wdk_tree::WdkTree,
 };
 
@@ -71,7 +71,7 @@ impl CrossCargo<'_> {
 
     /// `cargo <subcommand>` on any manifest, for the Windows target.
     pub fn cargo(&self, subcommand: &str) -> Command {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut cargo = Command::new(toolchain::cargo());
         // A toolchain of the host's rustup would override RUSTC's standard library.
         cargo
             .env_remove("RUSTC_WRAPPER")

@@ -127,21 +127,3 @@ fn publish(built: &Path, driver: &str, folder: &Path, profile: Profile) -> Resul
     }
     Image::at(sys)
 }
-
-/// Lints the driver workspace; warnings are errors.
-pub fn clippy(project: &Project) -> Result<()> {
-    let tools = Toolchain::find()?;
-    let tree = WdkTree::assemble(project, &tools, KmdfVersion::DEFAULT)?;
-    let cross = CrossCargo {
-        project,
-        tools: &tools,
-        tree: &tree,
-        profile: Profile::Release,
-    };
-    let mut cargo = cross.workspace("check")?;
-    cargo.env("RUSTC_WORKSPACE_WRAPPER", tools.clippy_driver()?);
-    // clippy-driver reads its own arguments here; `cargo clippy` would set the same.
-    cargo.env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
-    cargo.arg("--workspace");
-    process::run_patched_cargo(&mut cargo)
-}

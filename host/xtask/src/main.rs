@@ -4,12 +4,16 @@ mod app;
 mod audit;
 mod c_image;
 mod cross_cargo;
+mod demo;
 mod drivers;
 mod entry_stub;
 mod inf;
 mod kmdf;
+mod lint;
 mod process;
 mod project;
+mod reproduce;
+mod suite;
 mod toolchain;
 mod wdf_header;
 mod wdk_tree;
@@ -49,6 +53,13 @@ enum Command {
         #[arg(long, conflicts_with_all = ["dev", "kmdf"])]
         app: bool,
     },
+    /// Everything there is to check; the last line is `N passed, N failed`
+    Test {
+        /// Only the steps whose name contains this
+        step: Option<String>,
+    },
+    /// From nothing to a program's requests travelling through ferry.sys: set up, build, audit, serve, exercise
+    Demo,
     /// Lint the driver workspace; warnings are errors
     ClippyDrivers,
     /// Build the conformance driver (C), target/images/conform.sys and conform-verifier.sys
@@ -79,6 +90,8 @@ enum Command {
         /// Images; ferry.sys and pier.sys in target/images if none is named
         images: Vec<PathBuf>,
     },
+    /// Build here and in a copy in another folder, and compare the bytes
+    Reproduce,
     /// Check INF files with the project's own rules
     LintInf(inf::Args),
 }
@@ -107,7 +120,9 @@ fn run(command: Command) -> Result<()> {
             }
             Ok(())
         }
-        Command::ClippyDrivers => drivers::clippy(&project),
+        Command::Test { step } => suite::run(&project, step.as_deref()),
+        Command::Demo => demo::run(&project),
+        Command::ClippyDrivers => lint::drivers(&project),
         Command::ConformanceImages { kmdf } => {
             for image in c_image::build_conformance(&project, kmdf)? {
                 println!("{}", image.line(&project));
@@ -136,6 +151,7 @@ fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Audit { images } => audit::run(&project, &images).map(|_checks| ()),
+        Command::Reproduce => reproduce::run(&project),
         Command::LintInf(args) => inf::run(&project, args),
     }
 }

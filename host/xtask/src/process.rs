@@ -63,6 +63,26 @@ pub fn run_patched_cargo(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs `command`, showing every line of its standard output and handing it to `each`; true if it exits with 0.
+pub fn run_watched(command: &mut Command, mut each: impl FnMut(&str)) -> Result<bool> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{}`", display(command)))?;
+    let lines = child
+        .stdout
+        .take()
+        .map(BufReader::new)
+        .into_iter()
+        .flat_map(BufRead::lines);
+    for line in lines {
+        let line = line?;
+        println!("{line}");
+        each(&line);
+    }
+    Ok(child.wait()?.success())
+}
+
 /// Runs `command` and gives back what it printed; its messages appear only if it fails.
 pub fn output(command: &mut Command) -> Result<String> {
     let out = command

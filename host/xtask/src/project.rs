@@ -18,6 +18,13 @@ impl Project {
         }
     }
 
+    /// A copy of the repository in another folder.
+    pub fn at(root: &Path) -> Self {
+        Self {
+            root: root.to_path_buf(),
+        }
+    }
+
     /// The top folder.
     pub fn root(&self) -> &Path {
         &self.root

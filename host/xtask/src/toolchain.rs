@@ -3,13 +3,14 @@
 //! Nothing is fetched from anywhere but the package managers.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
 
-use crate::process;
+use crate::{process, project::Project};
 
 /// The triple every driver image is built for.
 pub const TARGET: &str = "x86_64-pc-windows-msvc";
@@ -68,6 +69,18 @@ const DEBIAN_CLIPPY: Need = Need {
     file: "/usr/bin/clippy-driver",
     package: "rust-web-clippy",
 };
+
+const DEBIAN_RUSTFMT: &str = "/usr/bin/rustfmt";
+const DEBIAN_FMT: &[Need] = &[
+    Need {
+        file: DEBIAN_RUSTFMT,
+        package: "rustfmt-web",
+    },
+    Need {
+        file: "/usr/bin/cargo-fmt",
+        package: "rustfmt-web",
+    },
+];
 
 /// The compiler that makes the images.
 #[derive(Debug, Clone)]
@@ -154,6 +167,77 @@ impl Toolchain {
     pub fn identity(&self) -> Result<String> {
         process::output(Command::new(&self.rustc.path).arg("-vV"))
     }
+}
+
+/// The cargo that runs us.
+pub fn cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// `cargo fmt`, of the host's toolchain or else of Debian.
+pub fn cargo_fmt() -> Result<Command> {
+    let mut own = Command::new(cargo());
+    own.arg("fmt");
+    if works(Command::new(cargo()).args(["fmt", "--version"])) {
+        return Ok(own);
+    }
+    install(
+        &DEBIAN_FMT
+            .iter()
+            .filter(|n| n.is_missing())
+            .collect::<Vec<_>>(),
+    )?;
+    let mut debian = Command::new("/usr/bin/cargo-fmt");
+    debian
+        .arg("fmt")
+        .env("RUSTFMT", DEBIAN_RUSTFMT)
+        .env("CARGO", cargo());
+    Ok(debian)
+}
+
+/// rustfmt itself.
+pub fn rustfmt() -> Result<Command> {
+    if works(Command::new("rustfmt").arg("--version")) {
+        return Ok(Command::new("rustfmt"));
+    }
+    install(
+        &DEBIAN_FMT
+            .iter()
+            .filter(|n| n.is_missing())
+            .collect::<Vec<_>>(),
+    )?;
+    Ok(Command::new(DEBIAN_RUSTFMT))
+}
+
+/// Clippy for the host workspace, warnings being errors: of the host's toolchain or else of Debian.
+pub fn host_clippy(project: &Project) -> Result<Command> {
+    let mut command = Command::new(cargo());
+    command
+        .env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__")
+        .arg("check");
+    if works(Command::new(cargo()).args(["clippy", "--version"])) {
+        command.env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
+        return Ok(command);
+    }
+    let needs = [&DEBIAN_RUST[0], &DEBIAN_CLIPPY];
+    install(
+        &needs
+            .into_iter()
+            .filter(|n| n.is_missing())
+            .collect::<Vec<_>>(),
+    )?;
+    command
+        .env("RUSTC", DEBIAN_RUSTC)
+        .env("RUSTC_WORKSPACE_WRAPPER", DEBIAN_CLIPPY.file);
+    command.env(
+        "CARGO_TARGET_DIR",
+        project.path("host/target/debian-clippy"),
+    );
+    Ok(command)
+}
+
+fn works(command: &mut Command) -> bool {
+    process::output(command).is_ok()
 }
 
 impl Need {
