@@ -8,6 +8,7 @@ use super::handle::Ref;
 use super::lifetime;
 use super::table;
 use super::block;
+use crate::nt;
 use crate::nt::status::NtStatus;
 use crate::sched::{self, Lock};
 use crate::verify;

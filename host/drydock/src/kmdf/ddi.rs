@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::bind::{self, Binding};
 use super::guest;
 use super::handle::WDF_VIOLATION;
+use crate::loader;
 use crate::nt;
 use crate::nt::status::NtStatus;
 use crate::sched;
@@ -52,7 +53,7 @@ impl Call {
         if address == 0 {
             verify::bug_check(
                 WDF_VIOLATION,
-                [4, 0, 0, 0],
+                [4, 0, loader::caller().unwrap_or(0) as u64, 0],
                 format!(
                     "{}: required parameter {what} is null (R-OBJ-06)",
                     self.name

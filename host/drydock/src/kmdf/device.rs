@@ -94,6 +94,22 @@ impl Device {
         self.io_type
     }
 
+    /// Priority boost of a completion that names none (R-REQ-12): by device type, as drivers of these types are expected
+    /// to boost whoever waits.
+    pub fn priority_boost(&self) -> i8 {
+        match abi::at(self.wdm.get()).device_type.get() {
+            // CD-ROM, disk, parallel port, video.
+            0x02 | 0x07 | 0x16 | 0x23 => 1,
+            // Mailslot, named pipe, network, serial port.
+            0x0C | 0x11 | 0x12 | 0x1B => 2,
+            // Keyboard, mouse.
+            0x0B | 0x0F => 6,
+            // Sound.
+            0x1D => 8,
+            _ => 0,
+        }
+    }
+
     /// Execution level of its callbacks (R-QUE-60).
     pub fn effective_level(&self) -> ExecutionLevel {
         self.level

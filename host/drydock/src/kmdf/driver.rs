@@ -9,7 +9,7 @@ use super::ddi::{Call, DISPATCH, PASSIVE, export, guard};
 use super::device_init::{self, DeviceInit};
 use super::dispatch;
 use super::guest;
-use super::handle::{self, Ref, Typed};
+use super::handle::{self, Typed};
 use super::kind::{ExecutionLevel, Kind, Scope};
 use super::lifetime;
 use super::object::{self, Body, Object};

@@ -153,14 +153,13 @@ fn give_to_driver(
     let request = match Request::for_irp(device, IrpRef::new(irp)) {
         Ok(request) => request,
         Err(status) => {
-            created(device, wdm.0, status);
+            created(device, wdm.get(), status);
             return dispatch::complete(irp, status);
         }
     };
     let opened = device.clone();
     request.on_create_completed(move |status| {
-        let Address(wdm) = wdm;
-        created(&opened, wdm, status);
+        created(&opened, wdm.get(), status);
     });
     let request = match package::admit_create(device, request) {
         Ok(request) => request.handle(),

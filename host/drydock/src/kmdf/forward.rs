@@ -29,7 +29,7 @@ extern "win64" fn run(_device: *mut DeviceObject, irp: *mut Irp, context: *mut u
             nt::irp::mark_pending(irp);
         }
         take(context)(irp);
-        NtStatus::CONTINUE_COMPLETION
+        NtStatus::SUCCESS
     })
 }
 

@@ -29,8 +29,7 @@ pub(super) fn dispatch(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
     let irp = Address(irp);
     nt::workitem::queue(nt::workitem::Queue::Critical, move || {
         guard("a power request", || {
-            let Address(irp) = irp;
-            let _ = set_power(&device, irp);
+            let _ = set_power(&device, irp.get());
         });
     });
     NtStatus::PENDING
@@ -74,15 +73,14 @@ fn system(device: &Ref<Device>, irp: *mut Irp, state: u32) -> NtStatus {
     let held = device.clone();
     let irp = Address(irp);
     request(device, DevicePower::D3, move |_| {
-        let Address(irp) = irp;
-        let _ = forward::skip(&held, irp);
+        let _ = forward::skip(&held, irp.get());
     });
     NtStatus::PENDING
 }
 
 /// Asks the power manager for a device power request; `done` follows its completion.
 fn request(device: &Device, state: DevicePower, done: impl FnOnce(NtStatus) + Send + 'static) {
-    let _ = nt::pnp::request_power(device.wdm(), mn::SET_POWER, state, done);
+    let _ = nt::power::request(device.wdm(), mn::SET_POWER, state, done);
 }
 
 /// A device power request: down before the lower device, up after it.

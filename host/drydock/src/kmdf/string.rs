@@ -106,6 +106,17 @@ pub(super) fn assign(string: &Ref<Text>, binding: &Binding, text: &str) -> NtSta
     }
 }
 
+/// A string object with this text, below `parent`.
+pub(super) fn make(
+    binding: &'static Binding,
+    attributes: &Attributes,
+    parent: &object::ObjRef,
+    text: &str,
+) -> Result<Ref<Text>, NtStatus> {
+    let text = PoolText::new(text, binding.tag()).ok_or(NtStatus::INSUFFICIENT_RESOURCES)?;
+    object::create(binding, attributes, Some(parent), Text(Lock::new(Some(text))))
+}
+
 /// `WdfStringCreate`: a string object, with a copy of `source` unless that is null. PASSIVE_LEVEL.
 fn create(call: &Call, source: u64, attributes: u64, out: u64) -> NtStatus {
     call.require(out, "String");

@@ -50,10 +50,10 @@ pub fn addresses(count: usize) -> &'static [usize] {
             .collect();
         functions()
             .iter()
-            .zip(MISSING)
-            .map(|(function, missing)| {
-                let address = by_name.get(function.name).copied();
-                loader::thunk(function.name, address.unwrap_or(missing as usize))
+            .map(|function| {
+                let body = by_name.get(function.name).copied();
+                let body = body.unwrap_or(missing as *const () as usize);
+                loader::thunk(function.name, body)
             })
             .collect()
     });
@@ -68,31 +68,11 @@ pub fn implemented() -> Vec<Entry> {
         .collect()
 }
 
-/// Stands at index `N` if nobody implements it: names the function and ends the run.
-extern "win64" fn missing<const N: usize>() {
-    let name = functions()
-        .get(N)
-        .map_or("a function beyond the table", |f| f.name);
-    verify::unimplemented(name);
+/// Stands where nobody implements the function: names it and ends the run.
+extern "win64" fn missing() {
+    let name = loader::current_call().unwrap_or_else(|| "a framework function".to_owned());
+    verify::unimplemented(&name);
 }
-
-type Missing = extern "win64" fn();
-
-macro_rules! row {
-    ($($n:literal)*) => {
-        [$(
-            missing::<{ $n * 16 }> as Missing, missing::<{ $n * 16 + 1 }>, missing::<{ $n * 16 + 2 }>,
-            missing::<{ $n * 16 + 3 }>, missing::<{ $n * 16 + 4 }>, missing::<{ $n * 16 + 5 }>,
-            missing::<{ $n * 16 + 6 }>, missing::<{ $n * 16 + 7 }>, missing::<{ $n * 16 + 8 }>,
-            missing::<{ $n * 16 + 9 }>, missing::<{ $n * 16 + 10 }>, missing::<{ $n * 16 + 11 }>,
-            missing::<{ $n * 16 + 12 }>, missing::<{ $n * 16 + 13 }>, missing::<{ $n * 16 + 14 }>,
-            missing::<{ $n * 16 + 15 }>,
-        )*]
-    };
-}
-
-static MISSING: [Missing; 464] =
-    row!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28);
 
 #[cfg(test)]
 mod tests {
