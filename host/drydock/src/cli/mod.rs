@@ -1,15 +1,34 @@
 //! The command line.
 
-use clap::Parser;
+mod run;
+
+use crate::loader;
+use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Runs real KMDF drivers on Linux.
 #[derive(Parser)]
-#[command(name = "drydock", version, about, long_about = None)]
-struct Arguments {}
+#[command(name = "drydock", version, about, long_about = None, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 clean; 1 the command line or a file cannot be used; 2 something was left behind \
+    after unload; 3 a violation, bug check or fault ended the run; 4 the image called something drydock does not have.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Load drivers, start a device if asked, let their threads end, and unload them.
+    Run(run::Options),
+}
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let Arguments {} = Arguments::parse();
-    ExitCode::SUCCESS
+    let arguments = Arguments::parse();
+    loader::catch_faults();
+    match arguments.command {
+        Command::Run(options) => run::run(&options),
+    }
+    .into()
 }

@@ -4,7 +4,7 @@ use super::abi::{Address, Field};
 use super::object::{self, Kind};
 use super::process::Process;
 use super::{dpc, spinlock};
-use crate::sched::{self, Lock, ThreadId};
+use crate::sched::{self, Event, Lock, ThreadId, Time100ns};
 use crate::{loader, verify};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -297,13 +297,33 @@ pub fn create_system(start: usize, context: *mut u8) -> *mut u8 {
     let ethread = object::create_thread(0);
     object::reference(ethread);
     let (object, context) = (Address(ethread), Address(context));
+    *SYSTEM_THREADS.lock() += 1;
     sched::spawn("system thread", move || {
         current().adopt_ethread(object.get());
         run_system(start, context.get());
         object::signal_ended(object.get());
         object::dereference(Kind::Thread, object.get());
+        *SYSTEM_THREADS.lock() -= 1;
+        SYSTEM_THREAD_ENDED.set();
     });
     ethread
+}
+
+/// How many threads of [`create_system`] have not ended.
+static SYSTEM_THREADS: Lock<usize> = Lock::new(0);
+static SYSTEM_THREAD_ENDED: Event = Event::new(false, false);
+
+/// Waits until all threads drivers made have ended, but no longer than `timeout`; says whether they have.
+pub fn wait_for_system_threads(timeout: Time100ns) -> bool {
+    let deadline = sched::now().saturating_add(timeout);
+    loop {
+        if *SYSTEM_THREADS.lock() == 0 {
+            return true;
+        }
+        if !SYSTEM_THREAD_ENDED.wait_timeout(deadline - sched::now()) && deadline <= sched::now() {
+            return *SYSTEM_THREADS.lock() == 0;
+        }
+    }
 }
 
 #[expect(unsafe_code, reason = "a thread's routine is known by address only")]
