@@ -14,6 +14,7 @@ use super::kind::{ExecutionLevel, Kind, Scope};
 use super::lifetime;
 use super::object::{self, Body, Object};
 use super::string::PoolText;
+use crate::loader::Win64Function;
 use crate::nt::abi::{self, DeviceObject, DriverObject};
 use crate::nt::status::NtStatus;
 use crate::sched::Lock;
@@ -163,15 +164,16 @@ fn install(
     if pnp && add_device != 0 {
         abi::at(wdm.driver_extension.get())
             .add_device
-            .set(Some(add_device_routine));
+            .set(Some((add_device_routine as abi::AddDevice).stub("framework AddDevice")));
     }
     if flags & NO_DISPATCH_OVERRIDE == 0 {
         for slot in &wdm.major_function {
-            slot.set(Some(dispatch::routine));
+            slot.set(Some((dispatch::routine as abi::Dispatch).stub("framework dispatch")));
         }
     }
     if pnp || unload != 0 {
-        wdm.driver_unload.set(Some(unload_routine));
+        let unload: abi::Unload = unload_routine;
+        wdm.driver_unload.set(Some(unload.stub("framework unload")));
         binding.set_displace_unload(true);
     }
 }

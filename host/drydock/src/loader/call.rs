@@ -14,6 +14,7 @@
 use super::control::{self, CONTROL_POINTER, Control, EXIT, Exit, HOST_RSP, IMAGE_RSP};
 use super::layout;
 use crate::sched;
+use crate::verify;
 use std::arch::global_asm;
 
 global_asm!(
@@ -123,10 +124,11 @@ unsafe fn enter(function: usize, arguments: &[u64; 8]) -> u64 {
     let control: *mut Control = control::attach();
     // SAFETY: the record belongs to this thread.
     let host_rsp = unsafe { (*control).host_rsp };
-    assert!(
-        host_rsp == 0,
-        "the model enters an image from inside an image: a function reached it without a stub"
-    );
+    if host_rsp != 0 {
+        verify::model_error(
+            "an image called a function of drydock that it got without a stub (loader::thunk), and that calls an image",
+        );
+    }
     // SAFETY: the thread is attached, so GS points to its control record; the caller vouches for the function.
     unsafe { drydock_enter_image(function, arguments) }
 }
@@ -147,6 +149,9 @@ macro_rules! calls {
                 $(if let Some(slot) = _next.next() { *slot = $argument; })*
                 // SAFETY: the caller vouches for the address and the signature.
                 return unsafe { enter(function, &arguments) };
+            }
+            if layout::is_stub_address(function) {
+                control::attach(); // a stub looks for the control record under GS
             }
             // SAFETY: the caller vouches for the address and the signature.
             let function: extern "win64" fn($(calls!(@type $argument)),*) -> u64 = unsafe { std::mem::transmute(function) };

@@ -37,3 +37,8 @@ pub const THUNKS_SIZE: usize = 0x20_0000;
 pub fn is_image_address(address: usize) -> bool {
     (IMAGES..IMAGES_END).contains(&address)
 }
+
+/// True if `address` is that of an entry stub.
+pub fn is_stub_address(address: usize) -> bool {
+    (THUNKS..THUNKS + THUNKS_SIZE).contains(&address)
+}

@@ -29,4 +29,4 @@ pub use error::{LoadError, Reason};
 pub use fault::{catch_faults, register_address_describer};
 pub use image::{Image, Resolve, load};
 pub use symbols::{Symbol, describe, describe_return, symbolize};
-pub use thunk::{current as current_call, thunk};
+pub use thunk::{Win64Function, current as current_call, thunk};

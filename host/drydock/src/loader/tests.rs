@@ -79,6 +79,18 @@ fn an_image_calls_the_model_with_more_arguments_than_fit_in_registers() {
 }
 
 #[test]
+fn a_stub_called_by_the_model_is_the_function_itself() {
+    use super::Win64Function;
+    extern "win64" fn twice(value: u64) -> u64 {
+        value * 2
+    }
+    let stub = (twice as extern "win64" fn(u64) -> u64).stub("Twice");
+    assert_ne!(stub.address(), twice as *const () as usize);
+    // SAFETY: the function takes one argument.
+    assert_eq!(unsafe { call::call1(stub.address(), 21) }, 42);
+}
+
+#[test]
 fn an_imported_variable_is_bound_to_its_own_address() {
     let image = loaded();
     assert_eq!(run(&image, Function::Variable, 0), 4711);

@@ -128,12 +128,13 @@ static STUBS: Lock<Stubs> = Lock::new(Stubs {
 
 /// The address an image calls instead of `function`: a stub that shows as `name` in reports.
 ///
-/// Every `extern "win64"` function whose address reaches an image goes through here; imported ones do so by themselves.
+/// Every `extern "win64"` function whose address reaches an image goes through here (or [`Win64Function::stub`]); imported
+/// ones do so by themselves.
 ///
 /// # Panics
 /// If the system gives no memory for stubs, or there are more than 65536.
 pub fn thunk(name: &str, function: usize) -> usize {
-    if (layout::THUNKS..layout::THUNKS + layout::THUNKS_SIZE).contains(&function) {
+    if layout::is_stub_address(function) {
         return function;
     }
     let mut stubs = STUBS.lock();
@@ -168,6 +169,34 @@ pub fn thunk(name: &str, function: usize) -> usize {
     stubs.names.push(name.to_owned());
     stubs.known.insert(key, address);
     address
+}
+
+/// A pointer to a function that image code may call.
+pub trait Win64Function: Copy {
+    /// Its address.
+    fn address(self) -> usize;
+    /// The same type of pointer, to a stub of the function that shows as `name` in reports.
+    fn stub(self, name: &str) -> Self;
+}
+
+macro_rules! win64_functions {
+    ($(($($argument:ident),*))*) => {$(
+        impl<R, $($argument),*> Win64Function for extern "win64" fn($($argument),*) -> R {
+            fn address(self) -> usize {
+                self as usize
+            }
+
+            fn stub(self, name: &str) -> Self {
+                let address = thunk(name, self as usize);
+                // SAFETY: the stub passes the arguments on to the function and its result back, so it has its type.
+                unsafe { std::mem::transmute::<usize, Self>(address) }
+            }
+        }
+    )*};
+}
+
+win64_functions! {
+    () (A) (A, B) (A, B, C) (A, B, C, D) (A, B, C, D, E) (A, B, C, D, E, F) (A, B, C, D, E, F, G) (A, B, C, D, E, F, G, H)
 }
 
 /// The address bound to an import nobody has: calling it ends the run with its name.

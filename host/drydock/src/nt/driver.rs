@@ -1,15 +1,15 @@
 //! Drivers: loading, unloading, and what a driver object holds.
 
 use super::abi::{
-    Address, DeviceObject, DriverExtension, DriverObject, IO_TYPE_DRIVER, Initialize, Irp,
-    UnicodeString, at, mj,
+    Address, DeviceObject, Dispatch, DriverExtension, DriverObject, IO_TYPE_DRIVER, Initialize,
+    Irp, UnicodeString, at, mj,
 };
 use super::object::{self, Kind};
 use super::pool::{self, Tag};
 use super::registry::{SERVICES, ServiceKey};
 use super::status::NtStatus;
 use super::{callout, irp, thread, workitem};
-use crate::loader::{self, Image};
+use crate::loader::{self, Image, Win64Function};
 use crate::sched::Lock;
 use crate::verify;
 use std::collections::BTreeMap;
@@ -104,8 +104,9 @@ fn make(name: &str, service: &str, image: Option<Arc<Image>>) -> *mut DriverObje
     at(extension).driver_object.set(driver);
     point_copy(&at(extension).service_key_name, service);
     point_copy(&view.driver_name, name);
+    let refuse = (invalid_request as Dispatch).stub("IopInvalidDeviceRequest");
     for routine in &view.major_function[..=usize::from(mj::MAXIMUM)] {
-        routine.set(Some(invalid_request));
+        routine.set(Some(refuse));
     }
     DRIVERS.lock().insert(
         driver as usize,
