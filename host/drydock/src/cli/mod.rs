@@ -3,6 +3,7 @@
 mod run;
 
 use crate::loader;
+use crate::serve;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -21,6 +22,8 @@ const EXIT_CODES: &str = "Exit codes: 0 clean; 1 the command line or a file cann
 enum Command {
     /// Load drivers, start a device if asked, let their threads end, and unload them.
     Run(run::Options),
+    /// Host a device stack and speak to programs over a Unix socket.
+    Serve(serve::Options),
 }
 
 /// Runs the command line of this process.
@@ -29,6 +32,7 @@ pub fn main() -> ExitCode {
     loader::catch_faults();
     match arguments.command {
         Command::Run(options) => run::run(&options),
+        Command::Serve(options) => serve::run(&options),
     }
     .into()
 }

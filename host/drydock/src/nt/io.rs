@@ -40,6 +40,12 @@ pub enum Op {
         input: Vec<u8>,
         output_len: u32,
     },
+    /// NtDeviceIoControlFile with an output buffer that holds something beforehand, which METHOD_IN_DIRECT drivers read.
+    IoctlWith {
+        code: u32,
+        input: Vec<u8>,
+        output: Vec<u8>,
+    },
     /// IRP_MJ_INTERNAL_DEVICE_CONTROL, as another driver would send it: kernel mode, the method as for [`Op::Ioctl`].
     Internal {
         code: u32,
@@ -124,7 +130,7 @@ fn required_access(op: &Op) -> u32 {
     match op {
         Op::Read { .. } => FILE_READ_DATA,
         Op::Write { .. } => FILE_WRITE_DATA,
-        Op::Ioctl { code, .. } => {
+        Op::Ioctl { code, .. } | Op::IoctlWith { code, .. } => {
             let bits = code >> 14 & 3;
             (if bits & 1 != 0 { FILE_READ_DATA } else { 0 })
                 | (if bits & 2 != 0 { FILE_WRITE_DATA } else { 0 })
@@ -266,7 +272,23 @@ fn prepare(irp: *mut Irp, top: *mut DeviceObject, process: &Process, op: Op) -> 
             code,
             input,
             output_len,
-        } => control(irp, mj::DEVICE_CONTROL, process, code, &input, output_len),
+        } => control(
+            irp,
+            mj::DEVICE_CONTROL,
+            process,
+            code,
+            &input,
+            output_len,
+            &[],
+        ),
+        Op::IoctlWith {
+            code,
+            input,
+            output,
+        } => {
+            let len = output.len() as u32;
+            control(irp, mj::DEVICE_CONTROL, process, code, &input, len, &output)
+        }
         Op::Internal {
             code,
             input,
@@ -278,10 +300,12 @@ fn prepare(irp: *mut Irp, top: *mut DeviceObject, process: &Process, op: Op) -> 
             code,
             &input,
             output_len,
+            &[],
         ),
     }
 }
 
+/// `contents`: what the output buffer begins with, as far as the driver can see it.
 fn control(
     irp: *mut Irp,
     major: u8,
@@ -289,10 +313,16 @@ fn control(
     code: u32,
     input: &[u8],
     output_len: u32,
+    contents: &[u8],
 ) -> Transfer {
     let next = irp::next(irp);
     let view = at(irp);
     let output = output_len as usize;
+    let output_buffer = || {
+        let buffer = UserBuffer::new(output, process.id());
+        buffer.write(contents);
+        buffer
+    };
     next.major_function.set(major);
     next.set_control(code, input.len() as u32, output_len, std::ptr::null_mut());
     match code & 3 {
@@ -324,17 +354,11 @@ fn control(
                     system: Address(system),
                 };
             }
-            direct(
-                irp,
-                system,
-                UserBuffer::new(output, process.id()),
-                method == 2,
-                output,
-            )
+            direct(irp, system, output_buffer(), method == 2, output)
         }
         _ => {
             let input = UserBuffer::with(input, process.id());
-            let buffer = UserBuffer::new(output, process.id());
+            let buffer = output_buffer();
             next.parameters[3].set(if input.is_empty() {
                 0
             } else {
