@@ -10,6 +10,7 @@
 //! | [`loader`] | PE images: mapping, binding, calls into an image and back, backtraces |
 //! | [`nt`] | the I/O manager and the kernel around a driver |
 //! | [`kmdf`] | the framework, statement by statement of `spec/kmdf-request-lifecycle.md` |
+//! | [`stack`] | a device stack from image files, up and down again |
 //! | [`serve`] | a device stack offered to programs over a Unix socket |
 //!
 //! Images run as they were built for Windows, so the process must speak their instruction set and leave the GS
@@ -24,4 +25,5 @@ pub mod loader;
 pub mod nt;
 pub mod sched;
 pub mod serve;
+pub mod stack;
 pub mod verify;

@@ -6,7 +6,6 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `stack` | from images to a started device, and back to nothing |
 //! | `listener` | the socket file: clear errors, left-over files, clean end |
 //! | `client` | one connection: requests in, operations started, completions out |
 //! | `outbox` | frames on their way to a program; never makes a driver's thread wait |
@@ -17,14 +16,14 @@
 mod client;
 mod listener;
 mod outbox;
-mod stack;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::sched;
+use crate::stack::Stack;
 use crate::verify::{self, Exit};
 use client::Clients;
 use listener::Listener;
@@ -45,7 +44,7 @@ pub struct Options {
     #[arg(long, value_name = "1.N", default_value = "1.33", value_parser = parse_version)]
     pub kmdf: u32,
     /// Hardware id of the device.
-    #[arg(long, value_name = "ID", default_value = r"ROOT\FERRYPIER")]
+    #[arg(long, value_name = "ID", default_value = r"ROOT\DRYDOCK")]
     pub hardware_id: String,
 }
 
@@ -77,7 +76,11 @@ fn serve(options: &Options) -> Result<Exit, String> {
     let mut signals = signal_hook::iterator::Signals::new([libc::SIGINT, libc::SIGTERM])
         .map_err(|error| format!("cannot listen for signals: {error}"))?;
     let listener = Listener::bind(&options.socket)?;
-    let stack = stack::build(options)?;
+    let images: Vec<&Path> = std::iter::once(&options.image)
+        .chain(&options.upper)
+        .map(PathBuf::as_path)
+        .collect();
+    let stack = Stack::build(&format!(r"{}\0000", options.hardware_id), &images)?;
     let clients = Arc::new(Clients::default());
     let accepting = listener.accept(Arc::clone(&clients));
     println!("ready");

@@ -21,7 +21,7 @@ use std::sync::{Arc, Weak};
 /// Which drivers a device gets.
 #[derive(Clone, Debug)]
 pub struct DevNodeConfig {
-    /// The instance id, such as `ROOT\FERRYPIER\0000`.
+    /// The instance id, such as `ROOT\SAMPLE\0000`.
     pub instance: String,
     /// Hardware ids, most specific first.
     pub hardware_ids: Vec<String>,
