@@ -1,0 +1,163 @@
+//! Fetching requests from a queue: retrieve, find, ready notification (B.6 and B.7 of the specification).
+
+use super::super::ddi::Call;
+use super::super::handle::Ref;
+use super::super::lifetime;
+use super::super::request::{self, Owner, Request};
+use super::{Deletion, Dispatching, Power, Queue, State, StateCallback, dispatch};
+use crate::nt::abi::FileObject;
+use crate::nt::status::NtStatus;
+use crate::sched::LockGuard;
+
+/// Which request is wanted.
+pub(super) enum Wanted<'a> {
+    Next,
+    OfFile(*mut FileObject),
+    Found(&'a Ref<Request>),
+}
+
+/// `WdfIoQueueRetrieveNextRequest`, `...RetrieveRequestByFileObject` and `...RetrieveFoundRequest`: the request is the
+/// driver's then (R-QUE-95).
+pub(super) fn retrieve(
+    call: &Call,
+    queue: &Ref<Queue>,
+    wanted: Wanted<'_>,
+) -> Result<Ref<Request>, NtStatus> {
+    let found_form = matches!(wanted, Wanted::Found(_));
+    if found_form && call.verifier() && queue.dispatching != Dispatching::Manual {
+        // R-QUE-99
+        call.framework_break("R-QUE-99", "the queue is not manual");
+        return Err(NtStatus::INVALID_DEVICE_REQUEST);
+    }
+    if matches!(queue.dispatching, Dispatching::Parallel(_)) {
+        return Err(NtStatus::INVALID_DEVICE_STATE); // R-QUE-90
+    }
+    loop {
+        let mut state = queue.state.lock();
+        if call.verifier()
+            && queue.dispatching == Dispatching::Sequential
+            && state.owned.is_empty()
+        {
+            drop(state);
+            call.framework_break("R-QUE-91", "the sequential queue has no driver-owned request");
+            state = queue.state.lock();
+        }
+        // R-QUE-92: transitional power states still allow retrieval.
+        if state.power == Power::Off || !state.dispatches {
+            return Err(NtStatus::WDF_PAUSED);
+        }
+        let Some(request) = take(&mut state, &wanted) else {
+            // R-QUE-116
+            if !found_form && !state.waiting.is_empty() {
+                state.next_arrival_counts = true;
+            }
+            return Err(if found_form {
+                NtStatus::NOT_FOUND
+            } else {
+                NtStatus::NO_MORE_ENTRIES
+            });
+        };
+        state.own(&request, Owner::Driver, "retrieved");
+        drop(state);
+        if !queue.completes_empty_transfer(&request) {
+            request.state().present("given to the driver by retrieval");
+            return Ok(request);
+        }
+        // R-QUE-101
+        request::complete_by_framework(&request, NtStatus::SUCCESS, 0);
+        if found_form {
+            return Err(NtStatus::NOT_FOUND);
+        }
+    }
+}
+
+fn take(state: &mut State, wanted: &Wanted<'_>) -> Option<Ref<Request>> {
+    match *wanted {
+        Wanted::Next => state.take_waiting(|_| true),
+        Wanted::OfFile(file) => {
+            state.take_waiting(|request| request.wdm_file_object() == Some(file))
+        }
+        Wanted::Found(tag) => {
+            let key = tag.state().key;
+            let key = key.filter(|&key| {
+                tag.state().owner == Owner::Waiting
+                    && state
+                        .waiting
+                        .get(key)
+                        .is_some_and(|entry| entry.handle() == tag.handle())
+            })?;
+            tag.disarm().then(|| state.waiting.remove(key))
+        }
+    }
+}
+
+/// `WdfIoQueueFindRequest`: the first waiting request after `tag` that matches, with a reference added (R-QUE-96).
+pub(super) fn find(
+    queue: &Ref<Queue>,
+    tag: Option<&Ref<Request>>,
+    file: Option<*mut FileObject>,
+) -> Result<Ref<Request>, NtStatus> {
+    let state = queue.state.lock();
+    let mut at = match tag {
+        None => state.waiting.first(),
+        Some(tag) => {
+            let key = position(&state, tag).ok_or(NtStatus::NOT_FOUND)?; // R-QUE-98
+            state.waiting.after(key)
+        }
+    };
+    while let Some(key) = at {
+        at = state.waiting.after(key);
+        let Some(request) = state.waiting.get(key) else {
+            break;
+        };
+        let canceled = request.irp().is_some_and(request::IrpRef::is_canceled);
+        if !canceled && file.is_none_or(|file| request.wdm_file_object() == Some(file)) {
+            lifetime::reference(request.object());
+            request.state().history.note("found, not owned");
+            return Ok(request.clone());
+        }
+    }
+    Err(NtStatus::NO_MORE_ENTRIES)
+}
+
+fn position(state: &LockGuard<'_, State>, tag: &Ref<Request>) -> Option<super::Key> {
+    let inner = tag.state();
+    let key = inner.key.filter(|_| inner.owner == Owner::Waiting)?;
+    drop(inner);
+    let entry = state.waiting.get(key)?;
+    (entry.handle() == tag.handle()).then_some(key)
+}
+
+/// `WdfIoQueueReadyNotify` (R-QUE-110 to R-QUE-113).
+pub(super) fn ready_notify(
+    call: &Call,
+    queue: &Ref<Queue>,
+    callback: Option<StateCallback>,
+) -> Result<(), NtStatus> {
+    if queue.dispatching != Dispatching::Manual {
+        call.framework_break("R-QUE-110", "the queue is not manual");
+        return Err(NtStatus::INVALID_DEVICE_REQUEST);
+    }
+    let mut state = queue.state.lock();
+    if state.deletion == Deletion::Done {
+        return Err(NtStatus::DELETE_PENDING);
+    }
+    let refused = match (callback.is_some(), state.ready.is_some()) {
+        (true, true) => Some("a notification is registered already"),
+        (false, false) => Some("no notification is registered"),
+        (false, true) if state.dispatches => {
+            Some("the queue must be stopped before the notification is taken back")
+        }
+        _ => None,
+    };
+    if let Some(text) = refused {
+        drop(state);
+        call.framework_break("R-QUE-111", text);
+        return Err(NtStatus::INVALID_DEVICE_REQUEST);
+    }
+    state.ready = callback;
+    if state.ready.is_some() {
+        dispatch::visit(queue, state, None);
+    }
+    Ok(())
+}
