@@ -2,12 +2,12 @@
 
 use std::sync::OnceLock;
 
+use super::block;
 use super::driver::Driver;
 use super::guest;
 use super::handle::Ref;
 use super::lifetime;
 use super::table;
-use super::block;
 use crate::nt;
 use crate::nt::status::NtStatus;
 use crate::sched::{self, Lock};
@@ -131,7 +131,8 @@ impl Binding {
 /// `VerifierOn` below the service's `Parameters\\Wdf` key (R-CHK-01).
 fn verifier_in_registry(service: &str) -> bool {
     let key = format!("{service}\\Parameters\\Wdf");
-    nt::registry::query(&key, "VerifierOn").is_ok_and(|value| value.data.iter().any(|byte| *byte != 0))
+    nt::registry::query(&key, "VerifierOn")
+        .is_ok_and(|value| value.data.iter().any(|byte| *byte != 0))
 }
 
 fn tag_of(name: &str) -> u32 {

@@ -75,7 +75,12 @@ fn create(call: &Call, attributes: u64, out: u64) -> NtStatus {
         Err(status) => return status,
     };
     let parent = parent_or_driver(call, &attributes);
-    match object::create(call.binding, &attributes, parent.as_ref(), Collection::default()) {
+    match object::create(
+        call.binding,
+        &attributes,
+        parent.as_ref(),
+        Collection::default(),
+    ) {
         Ok(collection) => {
             guest::write(out, collection.handle());
             NtStatus::SUCCESS

@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 
 use super::attributes::Attributes;
 use super::bind::Binding;
+use super::block;
 use super::callback;
 use super::guest;
 use super::handle::Handle;
-use super::block;
 use crate::nt::status::NtStatus;
 
 const MAGIC: u64 = 0x7478_6574_6E6F_4357;

@@ -210,12 +210,10 @@ impl Body for Device {
         if let Some(lower) = self.lower {
             nt::device::detach(lower.0);
         }
-        abi::at(self.wdm.0)
-            .device_extension
-            .update(|extension| {
-                guest::write(extension as u64, 0_u64);
-                extension
-            });
+        abi::at(self.wdm.0).device_extension.update(|extension| {
+            guest::write(extension as u64, 0_u64);
+            extension
+        });
         nt::device::delete(self.wdm.0);
     }
 
@@ -330,10 +328,7 @@ fn make(call: &Call, config: DeviceInit, attributes: &Attributes) -> Result<Ref<
     };
     device.object().set_passive_dispose();
     device.object().set_undeletable(!device.is_control());
-    guest::write(
-        abi::at(wdm).device_extension.get() as u64,
-        device.handle(),
-    );
+    guest::write(abi::at(wdm).device_extension.get() as u64, device.handle());
     if lower.is_some() {
         let target = target::create_default(&device)?;
         let _ = device.default_target.set(target);
@@ -342,11 +337,7 @@ fn make(call: &Call, config: DeviceInit, attributes: &Attributes) -> Result<Ref<
 }
 
 /// Gives the device object flags, stack size and type as the I/O manager wants them, and says what its I/O type is.
-fn shape(
-    wdm: *mut DeviceObject,
-    lower: Option<*mut DeviceObject>,
-    config: &DeviceInit,
-) -> IoType {
+fn shape(wdm: *mut DeviceObject, lower: Option<*mut DeviceObject>, config: &DeviceInit) -> IoType {
     let ours = abi::at(wdm);
     let mut io_type = config.io_type;
     if let Some(lower) = lower {

@@ -236,7 +236,14 @@ fn resume_idle(_call: &Call, device: u64) {
 }
 
 /// `WdfDeviceStopIdle` of newer headers.
-fn stop_idle_actual(call: &Call, device: u64, wait: u8, _tag: u64, _line: u32, _file: u64) -> NtStatus {
+fn stop_idle_actual(
+    call: &Call,
+    device: u64,
+    wait: u8,
+    _tag: u64,
+    _line: u32,
+    _file: u64,
+) -> NtStatus {
     stop_idle(call, device, wait)
 }
 

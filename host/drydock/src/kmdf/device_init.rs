@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use super::attributes::Attributes;
 use super::device::Device;
-use super::handle::Ref;
 use super::driver::Driver;
+use super::handle::Ref;
 use crate::nt::status::NtStatus;
 use crate::sched::Lock;
 use crate::verify;
@@ -264,10 +264,7 @@ pub fn with<R>(name: &str, token: u64, f: impl FnOnce(&mut DeviceInit) -> R) -> 
         Some(Slot::Consumed { .. }) => "was consumed by WdfDeviceCreate",
         None => "is not valid",
     };
-    verify::violation(
-        "R-DEV-07",
-        format!("{name}: the WDFDEVICE_INIT {problem}"),
-    )
+    verify::violation("R-DEV-07", format!("{name}: the WDFDEVICE_INIT {problem}"))
 }
 
 /// A copy of the content, for creating the device.

@@ -92,8 +92,8 @@ fn make(call: &Call, config: u64, attributes: u64) -> Result<Ref<Dpc>, NtStatus>
     let attributes = Attributes::read(attributes, Rules::PARENT_REQUIRED)?;
     let parent = automatic::parent_below_device(attributes.parent.as_ref())?;
     let serialization = Serialization::below(&parent, serialized, ExecutionLevel::Dispatch)?;
-    let kdpc = block::allocate(KDPC_SIZE, call.binding.tag())
-        .ok_or(NtStatus::INSUFFICIENT_RESOURCES)?;
+    let kdpc =
+        block::allocate(KDPC_SIZE, call.binding.tag()).ok_or(NtStatus::INSUFFICIENT_RESOURCES)?;
     let body = Dpc {
         callback,
         serialization,

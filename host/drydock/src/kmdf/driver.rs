@@ -183,7 +183,9 @@ extern "win64" fn add_device_routine(
     driver_object: *mut DriverObject,
     physical: *mut DeviceObject,
 ) -> NtStatus {
-    guard("AddDevice", || add_device(driver_object as u64, physical as u64))
+    guard("AddDevice", || {
+        add_device(driver_object as u64, physical as u64)
+    })
 }
 
 fn add_device(driver_object: u64, physical: u64) -> NtStatus {
@@ -191,9 +193,8 @@ fn add_device(driver_object: u64, physical: u64) -> NtStatus {
         return NtStatus::NO_SUCH_DEVICE;
     };
     let init = device_init::allocate(DeviceInit::function(driver.clone(), physical));
-    let status = NtStatus(
-        callback::call(driver.add_device, &[driver.handle(), init]) as u32 as i32,
-    );
+    let status =
+        NtStatus(callback::call(driver.add_device, &[driver.handle(), init]) as u32 as i32);
     let end = device_init::release(init);
     match end.device {
         Some(device) if status.is_success() => {
@@ -203,7 +204,11 @@ fn add_device(driver_object: u64, physical: u64) -> NtStatus {
         Some(device) => {
             // R-DEV-06
             device.delete_failed_add();
-            if end.filter { NtStatus::SUCCESS } else { status }
+            if end.filter {
+                NtStatus::SUCCESS
+            } else {
+                status
+            }
         }
         None if end.filter && !status.is_success() => NtStatus::SUCCESS,
         None => status,
@@ -249,7 +254,10 @@ fn register_trace_info(_call: &Call, _driver_object: u64, _trace: u64, _info: u6
 /// `WdfDriverRetrieveVersionString`: fills a string object with the framework's version.
 fn retrieve_version_string(call: &Call, driver: u64, string: u64) -> NtStatus {
     handle::resolve::<Driver>(driver);
-    let text = format!("Kernel Mode Driver Framework version v1.{}", call.binding.minor());
+    let text = format!(
+        "Kernel Mode Driver Framework version v1.{}",
+        call.binding.minor()
+    );
     super::string::assign(&handle::resolve(string), call.binding, &text)
 }
 

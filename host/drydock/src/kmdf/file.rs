@@ -182,7 +182,8 @@ fn forward_create(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
 }
 
 fn make(device: &Ref<Device>, irp: *mut Irp) -> Result<Option<Ref<FileObject>>, NtStatus> {
-    let Some(files) = config_of(device).filter(|files| files.class != FileClass::NotRequired) else {
+    let Some(files) = config_of(device).filter(|files| files.class != FileClass::NotRequired)
+    else {
         return Ok(None);
     };
     let wdm = nt::irp::current(irp).file_object.get();
@@ -207,12 +208,7 @@ fn make(device: &Ref<Device>, irp: *mut Irp) -> Result<Option<Ref<FileObject>>, 
             FileClass::NotRequired | FileClass::NoFsContexts => {}
         }
         let key = wdm as u64;
-        device
-            .files()
-            .open
-            .lock()
-            .by_wdm
-            .insert(key, file.clone());
+        device.files().open.lock().by_wdm.insert(key, file.clone());
     }
     Ok(Some(file))
 }

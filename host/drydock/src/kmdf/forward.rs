@@ -78,7 +78,7 @@ pub fn and_wait(device: &Device, irp: *mut Irp) -> NtStatus {
     let context = Arc::into_raw(back.clone()).cast_mut().cast();
     nt::irp::copy_current_to_next(irp);
     nt::irp::set_completion_routine(irp, hold, context, true, true, true);
-    nt::irp::call_driver(lower, irp);
+    let _: NtStatus = nt::irp::call_driver(lower, irp);
     back.wait();
     abi::at(irp).io_status.status.get()
 }

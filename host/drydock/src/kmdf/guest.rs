@@ -25,6 +25,13 @@ pub fn write<T: Plain>(address: u64, value: T) {
     abi::write_out(address as *mut T, value);
 }
 
+/// Writes `value` at `address` unless the address is null, as optional out-parameters ask.
+pub fn write_optional<T: Plain>(address: u64, value: T) {
+    if address != 0 {
+        write(address, value);
+    }
+}
+
 /// Copies `length` bytes starting at `address`.
 pub fn bytes(address: u64, length: usize) -> Vec<u8> {
     abi::read_bytes(address as *const u8, length)

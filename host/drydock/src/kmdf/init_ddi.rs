@@ -111,7 +111,9 @@ fn set_power_policy_callbacks(call: &Call, init: u64, callbacks: u64) {
 
 /// `WdfDeviceInitSetPowerPolicyOwnership`: whether this driver decides the device's power state.
 fn set_power_policy_ownership(call: &Call, init: u64, owner: u8) {
-    with(call, init, |init| init.power_policy_owner = Some(owner != 0));
+    with(call, init, |init| {
+        init.power_policy_owner = Some(owner != 0)
+    });
 }
 
 fn io_type_of(raw: u32) -> Option<IoType> {
@@ -136,7 +138,11 @@ fn set_io_type(call: &Call, init: u64, io_type: u32) {
 fn set_io_type_ex(call: &Call, init: u64, config: u64) {
     call.require(config, "IoTypeConfig");
     let raw = guest::read::<u32>(config + 4);
-    let wanted = if raw == 4 { Some(IoType::Direct) } else { io_type_of(raw) };
+    let wanted = if raw == 4 {
+        Some(IoType::Direct)
+    } else {
+        io_type_of(raw)
+    };
     match wanted {
         Some(io_type) => with(call, init, |init| init.io_type = io_type),
         None => call.framework_break("R-DEV-10", &format!("I/O type {raw} is ignored")),
@@ -208,7 +214,10 @@ fn set_characteristics(call: &Call, init: u64, characteristics: u32, or_in: u8) 
 fn set_file_object_config(call: &Call, init: u64, config: u64, attributes: u64) {
     call.require(config, "FileObjectConfig");
     if guest::read::<u32>(config) != 40 {
-        call.framework_break("R-DEV-40", "a WDF_FILEOBJECT_CONFIG of another size is ignored");
+        call.framework_break(
+            "R-DEV-40",
+            "a WDF_FILEOBJECT_CONFIG of another size is ignored",
+        );
         return;
     }
     let raw = guest::read::<u32>(config + 36);
@@ -219,7 +228,10 @@ fn set_file_object_config(call: &Call, init: u64, config: u64, attributes: u64) 
         3 => FileClass::FsContext2,
         4 => FileClass::NoFsContexts,
         _ => {
-            call.framework_break("R-DEV-42", &format!("file object class {raw:#x} is ignored"));
+            call.framework_break(
+                "R-DEV-42",
+                &format!("file object class {raw:#x} is ignored"),
+            );
             return;
         }
     };

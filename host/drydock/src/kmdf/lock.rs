@@ -95,7 +95,11 @@ fn spin_acquire(_call: &Call, lock: u64) {
 fn spin_release(call: &Call, handle: u64) {
     let lock = handle::resolve::<SpinLock>(handle);
     if call.verifier() && !spinlock::is_mine(&lock.lock) {
-        invalid_lock_operation(handle, 1, "a spin lock was released by a thread that does not hold it (R-DEV-71)");
+        invalid_lock_operation(
+            handle,
+            1,
+            "a spin lock was released by a thread that does not hold it (R-DEV-71)",
+        );
     }
     let before = lock.before.load(Ordering::Relaxed);
     spinlock::release_and_lower(&lock.lock, before);
@@ -134,7 +138,10 @@ fn wait_acquire(call: &Call, lock: u64, timeout: u64) -> NtStatus {
                 }
                 Some(other) if other == me && deadline.is_none() => verify::violation(
                     "R-DEV-75",
-                    format!("{} is acquired by the thread that holds it: it would wait for ever", lock.object().name()),
+                    format!(
+                        "{} is acquired by the thread that holds it: it would wait for ever",
+                        lock.object().name()
+                    ),
                 ),
                 Some(_) => {}
             }
@@ -161,7 +168,10 @@ fn wait_release(_call: &Call, lock: u64) {
             drop(holder);
             verify::violation(
                 "R-DEV-75",
-                format!("{} is released by a thread that does not hold it", lock.object().name()),
+                format!(
+                    "{} is released by a thread that does not hold it",
+                    lock.object().name()
+                ),
             );
         }
         *holder = None;
@@ -181,7 +191,10 @@ fn with_callback_lock(call: &Call, object: &ObjRef, f: impl FnOnce(&super::queue
     } else if let Some(queue) = object.body::<Queue>() {
         f(queue.callback_lock());
     } else {
-        call.framework_break("R-QUE-68", &format!("{} has no callback lock", object.name()));
+        call.framework_break(
+            "R-QUE-68",
+            &format!("{} has no callback lock", object.name()),
+        );
         invalid_lock_operation(
             object.handle().0,
             0,

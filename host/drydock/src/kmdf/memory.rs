@@ -8,6 +8,7 @@ use super::kind::Kind;
 use super::object::{self, Body, ObjRef, Object};
 use super::parent_or_driver;
 use crate::nt;
+use crate::nt::abi::{Address, Mdl, at};
 use crate::nt::pool::{PoolKind, Tag};
 use crate::nt::status::NtStatus;
 use crate::sched::Lock;
@@ -30,6 +31,8 @@ enum Origin {
     Pool,
     /// The driver owns it, and may assign another.
     Driver,
+    /// Locked pages of a program, unlocked at the end of the object (R-REQ-75).
+    LockedPages(Address<Mdl>),
 }
 
 #[derive(Clone, Copy)]
@@ -49,8 +52,13 @@ impl Body for Memory {
 
     fn destroyed(&self, _me: &Object) {
         let buffer = *self.0.lock();
-        if buffer.origin == Origin::Pool {
-            nt::pool::free(buffer.address as *mut u8, None);
+        match buffer.origin {
+            Origin::Pool => nt::pool::free(buffer.address as *mut u8, None),
+            Origin::Driver => {}
+            Origin::LockedPages(mdl) => {
+                nt::mdl::unlock(mdl.get());
+                nt::mdl::free(mdl.get());
+            }
         }
     }
 }
@@ -176,11 +184,28 @@ fn create(
     match make(call, &attributes, pool, tag, size as usize) {
         Ok(memory) => {
             guest::write(out, memory.handle());
-            guest::write(buffer, memory.0.lock().address);
+            guest::write_optional(buffer, memory.0.lock().address);
             NtStatus::SUCCESS
         }
         Err(status) => status,
     }
+}
+
+/// A memory object below `parent` for the locked and mapped pages of `mdl`, which ends with it.
+pub(super) fn of_locked_pages(
+    call: &Call,
+    parent: &ObjRef,
+    mdl: *mut Mdl,
+) -> Result<Ref<Memory>, NtStatus> {
+    let body = Memory(Lock::new(Buffer {
+        address: nt::mdl::system_address(mdl) as u64,
+        size: at(mdl).byte_count.get() as usize,
+        origin: Origin::LockedPages(Address(mdl)),
+    }));
+    object::create(call.binding, &Attributes::default(), Some(parent), body).inspect_err(|_| {
+        nt::mdl::unlock(mdl);
+        nt::mdl::free(mdl);
+    })
 }
 
 /// `WdfMemoryCreatePreallocated`: a memory object over a buffer of the driver's. IRQL <= DISPATCH_LEVEL.

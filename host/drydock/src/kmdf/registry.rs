@@ -115,7 +115,9 @@ fn open_device(
     };
     const DEVICE_KEY: u32 = 1;
     let branch = if kind & DEVICE_KEY != 0 {
-        format!("\\Registry\\Machine\\System\\CurrentControlSet\\Enum\\{instance}\\Device Parameters")
+        format!(
+            "\\Registry\\Machine\\System\\CurrentControlSet\\Enum\\{instance}\\Device Parameters"
+        )
     } else {
         format!("\\Registry\\Machine\\System\\CurrentControlSet\\Control\\Class\\{instance}")
     };
@@ -138,6 +140,7 @@ fn open(call: &Call, parent: u64, name: u64, _access: u32, attributes: u64, out:
 }
 
 /// `WdfRegistryCreateKey`: a key, made if it is not there.
+#[expect(clippy::too_many_arguments, reason = "as many as the DDI has")]
 fn create(
     call: &Call,
     parent: u64,
@@ -304,7 +307,12 @@ fn query_multi_string(
             .parent
             .clone()
             .unwrap_or_else(|| collection.object().clone());
-        match string::make(call.binding, &attributes, &parent, &String::from_utf16_lossy(text)) {
+        match string::make(
+            call.binding,
+            &attributes,
+            &parent,
+            &String::from_utf16_lossy(text),
+        ) {
             Ok(string) => collection.push(string.object()),
             Err(status) => return status,
         }
@@ -398,10 +406,19 @@ fn assign_memory(
     } else {
         (guest::read::<u64>(offset), guest::read::<u64>(offset + 8))
     };
-    if from.checked_add(length).is_none_or(|end| end > view.size as u64) {
+    if from
+        .checked_add(length)
+        .is_none_or(|end| end > view.size as u64)
+    {
         return NtStatus::INVALID_PARAMETER;
     }
-    assign(call, key, name, kind, guest::bytes(view.address + from, length as usize))
+    assign(
+        call,
+        key,
+        name,
+        kind,
+        guest::bytes(view.address + from, length as usize),
+    )
 }
 
 fn text_bytes(text: &str) -> Vec<u8> {

@@ -2,13 +2,13 @@
 
 use super::attributes::{Attributes, Rules};
 use super::bind::Binding;
+use super::block;
 use super::ddi::{Call, PASSIVE, export};
 use super::guest;
 use super::handle::{self, Ref, Typed};
 use super::kind::Kind;
 use super::object::{self, Body};
 use super::parent_or_driver;
-use super::block;
 use crate::nt::status::NtStatus;
 use crate::sched::Lock;
 
@@ -76,7 +76,10 @@ pub struct Text(Lock<Option<PoolText>>);
 impl Text {
     /// The text; empty if none was assigned.
     pub fn text(&self) -> String {
-        self.0.lock().as_ref().map_or_else(String::new, PoolText::text)
+        self.0
+            .lock()
+            .as_ref()
+            .map_or_else(String::new, PoolText::text)
     }
 }
 
@@ -114,7 +117,12 @@ pub(super) fn make(
     text: &str,
 ) -> Result<Ref<Text>, NtStatus> {
     let text = PoolText::new(text, binding.tag()).ok_or(NtStatus::INSUFFICIENT_RESOURCES)?;
-    object::create(binding, attributes, Some(parent), Text(Lock::new(Some(text))))
+    object::create(
+        binding,
+        attributes,
+        Some(parent),
+        Text(Lock::new(Some(text))),
+    )
 }
 
 /// `WdfStringCreate`: a string object, with a copy of `source` unless that is null. PASSIVE_LEVEL.
@@ -135,7 +143,12 @@ fn create(call: &Call, source: u64, attributes: u64, out: u64) -> NtStatus {
         }
     };
     let parent = parent_or_driver(call, &attributes);
-    match object::create(call.binding, &attributes, parent.as_ref(), Text(Lock::new(text))) {
+    match object::create(
+        call.binding,
+        &attributes,
+        parent.as_ref(),
+        Text(Lock::new(text)),
+    ) {
         Ok(string) => {
             guest::write(out, string.handle());
             NtStatus::SUCCESS

@@ -62,10 +62,32 @@ pub fn addresses(count: usize) -> &'static [usize] {
 
 /// Every implemented entry.
 pub fn implemented() -> Vec<Entry> {
-    [super::object_ddi::entries()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        super::collection::entries(),
+        super::control::entries(),
+        super::device_ddi::entries(),
+        super::dpc::entries(),
+        super::driver::entries(),
+        super::file::entries(),
+        super::init_ddi::entries(),
+        super::interface::entries(),
+        super::lock::entries(),
+        super::memory::entries(),
+        super::object_ddi::entries(),
+        super::registry::entries(),
+        super::resources::entries(),
+        super::string::entries(),
+        super::timer::entries(),
+        super::workitem::entries(),
+        super::queue::entries(),
+        super::request::request_entries(),
+        super::request::buffer_entries(),
+        super::target::target_entries(),
+        super::target::synchronous_entries(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Stands where nobody implements the function: names it and ends the run.

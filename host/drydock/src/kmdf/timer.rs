@@ -79,7 +79,10 @@ impl Body for Timer {
         if self.runs.is_inside() {
             verify::violation(
                 "R-DEV-87",
-                format!("{} is deleted by its own callback at PASSIVE_LEVEL: it would wait for itself", me.name()),
+                format!(
+                    "{} is deleted by its own callback at PASSIVE_LEVEL: it would wait for itself",
+                    me.name()
+                ),
             );
         }
         self.state.lock().deleted = true;
@@ -119,7 +122,11 @@ fn make(call: &Call, config: u64, attributes: u64) -> Result<Ref<Timer>, NtStatu
     call.require(callback, "Config->EvtTimerFunc");
     let period = guest::read::<u32>(config + 16);
     let serialized = guest::read::<u8>(config + 20) != 0;
-    let tolerable = if size > 24 { guest::read::<u32>(config + 24) } else { 0 };
+    let tolerable = if size > 24 {
+        guest::read::<u32>(config + 24)
+    } else {
+        0
+    };
     let high_resolution = size > 32 && guest::read::<u8>(config + 32) != 0;
     let rules = Rules {
         parent: ParentRule::Required,
@@ -141,8 +148,8 @@ fn make(call: &Call, config: u64, attributes: u64) -> Result<Ref<Timer>, NtStatu
         ExecutionLevel::Dispatch
     };
     let serialization = Serialization::below(&parent, serialized, level)?;
-    let block = block::allocate(BLOCK_SIZE, call.binding.tag())
-        .ok_or(NtStatus::INSUFFICIENT_RESOURCES)?;
+    let block =
+        block::allocate(BLOCK_SIZE, call.binding.tag()).ok_or(NtStatus::INSUFFICIENT_RESOURCES)?;
     let body = Timer {
         callback,
         period,
@@ -204,7 +211,12 @@ fn start(call: &Call, timer: u64, due: i64) -> u8 {
             return 0;
         }
     }
-    u8::from(nt::timer::set(timer.ktimer(), due, timer.period, timer.kdpc()))
+    u8::from(nt::timer::set(
+        timer.ktimer(),
+        due,
+        timer.period,
+        timer.kdpc(),
+    ))
 }
 
 /// `WdfTimerStop`: R-DEV-84. PASSIVE_LEVEL with `wait`.

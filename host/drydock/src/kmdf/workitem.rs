@@ -46,7 +46,10 @@ impl Body for WorkItem {
         if self.runs.is_inside() {
             verify::violation(
                 "R-DEV-87",
-                format!("{} is deleted by its own callback: it would wait for itself", me.name()),
+                format!(
+                    "{} is deleted by its own callback: it would wait for itself",
+                    me.name()
+                ),
             );
         }
         self.state.lock().deleted = true;

@@ -145,7 +145,11 @@ impl<R: Read> FrameReader<R> {
                 return Ok(Some(head));
             }
             if !self.fill(HEAD)? {
-                return if self.start == self.end { Ok(None) } else { Err(Malformed::Truncated.into()) };
+                return if self.start == self.end {
+                    Ok(None)
+                } else {
+                    Err(Malformed::Truncated.into())
+                };
             }
         }
     }

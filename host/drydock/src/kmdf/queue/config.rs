@@ -134,10 +134,7 @@ mod tests {
     #[test]
     fn dispatch_type_handlers_and_limit_must_go_together() {
         for kind in [0, 4, 77] {
-            assert_eq!(
-                config(kind).dispatching(),
-                Err(NtStatus::INVALID_PARAMETER)
-            );
+            assert_eq!(config(kind).dispatching(), Err(NtStatus::INVALID_PARAMETER));
         }
         for kind in [1, 2] {
             let mut without = config(kind);

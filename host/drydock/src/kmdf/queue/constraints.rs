@@ -145,8 +145,8 @@ impl Constraints {
 
 /// Whether the calling thread may make the queue's callbacks now.
 pub(super) fn may_run_here(queue: &Queue) -> bool {
-    let too_high = queue.level == ExecutionLevel::Passive
-        && nt::thread::current().irql() > PASSIVE_LEVEL;
+    let too_high =
+        queue.level == ExecutionLevel::Passive && nt::thread::current().irql() > PASSIVE_LEVEL;
     !too_high && !queue.callback_lock.is_mine()
 }
 

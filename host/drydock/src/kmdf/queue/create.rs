@@ -76,7 +76,7 @@ pub(super) fn create(
     };
     if is_default {
         // R-QUE-14
-        if device.is_configured() {
+        if !device.accepts_io_configuration() {
             return Err(NtStatus::INVALID_DEVICE_STATE);
         }
         if device.io().default_queue().is_some() {

@@ -87,10 +87,7 @@ fn change_and_wait(call: &Call, queue: u64, change: Change) {
     }
     let irql = nt::thread::current().irql();
     if irql > PASSIVE {
-        verify::violation(
-            "R-QUE-82",
-            format!("{} waits at IRQL {irql}", call.name),
-        );
+        verify::violation("R-QUE-82", format!("{} waits at IRQL {irql}", call.name));
     }
     state::change_and_wait(&queue, change);
 }
@@ -157,7 +154,10 @@ fn give(out: u64, found: Result<Ref<Request>, NtStatus>) -> NtStatus {
 /// `WdfIoQueueRetrieveNextRequest`: R-QUE-90 to R-QUE-95; on success the driver owns the request.
 fn retrieve_next(call: &Call, queue: u64, out: u64) -> NtStatus {
     call.require(out, "OutRequest");
-    give(out, retrieve::retrieve(call, &handle::resolve(queue), Wanted::Next))
+    give(
+        out,
+        retrieve::retrieve(call, &handle::resolve(queue), Wanted::Next),
+    )
 }
 
 /// `WdfIoQueueRetrieveRequestByFileObject`: as above, for one file object.

@@ -15,7 +15,10 @@ pub(super) fn may_hand_over(call: &Call, request: &Ref<Request>) -> Result<(), N
     if cancelable {
         let text = "the request is cancelable";
         if !call.verifier() {
-            verify::violation("R-CAN-53", request.explain(&format!("{}: {text}", call.name)));
+            verify::violation(
+                "R-CAN-53",
+                request.explain(&format!("{}: {text}", call.name)),
+            );
         }
         call.framework_break("R-CAN-53", text);
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
@@ -29,7 +32,10 @@ pub fn forward(call: &Call, request: &Ref<Request>, target: &Ref<Queue>) -> Resu
         let text = "the request is in no queue";
         // R-REQ-97, R-REQ-81
         if !call.verifier() {
-            verify::violation("R-REQ-97", request.explain(&format!("{}: {text}", call.name)));
+            verify::violation(
+                "R-REQ-97",
+                request.explain(&format!("{}: {text}", call.name)),
+            );
         }
         call.framework_break("R-REQ-97", text);
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
@@ -44,7 +50,10 @@ pub fn forward(call: &Call, request: &Ref<Request>, target: &Ref<Queue>) -> Resu
     };
     if let Some(text) = wrong {
         if !call.verifier() {
-            verify::violation("R-REQ-87", request.explain(&format!("{}: {text}", call.name)));
+            verify::violation(
+                "R-REQ-87",
+                request.explain(&format!("{}: {text}", call.name)),
+            );
         }
         call.framework_break("R-REQ-87", text);
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
@@ -102,7 +111,10 @@ pub fn mark_cancelable(
     if cancelable {
         let text = "the request is cancelable already";
         if !call.verifier() {
-            verify::violation("R-CAN-28", request.explain(&format!("{}: {text}", call.name)));
+            verify::violation(
+                "R-CAN-28",
+                request.explain(&format!("{}: {text}", call.name)),
+            );
         }
         call.framework_break("R-CAN-20", text);
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
@@ -122,7 +134,10 @@ pub fn unmark_cancelable(call: &Call, request: &Ref<Request>) -> Result<(), NtSt
     if !cancelable {
         let text = "the request is not cancelable";
         if !call.verifier() {
-            verify::violation("R-CAN-34", request.explain(&format!("{}: {text}", call.name)));
+            verify::violation(
+                "R-CAN-34",
+                request.explain(&format!("{}: {text}", call.name)),
+            );
         }
         call.framework_break("R-CAN-33", text);
         return Err(NtStatus::INVALID_DEVICE_REQUEST);

@@ -24,8 +24,8 @@ mod state;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-pub use config::{Dispatching, QueueConfig};
 pub use arrive::finished;
+pub use config::{Dispatching, QueueConfig};
 pub use constraints::CallbackLock;
 pub(in crate::kmdf) use ddi::entries;
 pub use forward::{forward, mark_cancelable, requeue, unmark_cancelable};

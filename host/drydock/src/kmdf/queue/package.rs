@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 use super::super::callback;
 use super::super::ddi::Call;
 use super::super::device::Device;
-use super::super::file;
 use super::super::handle::Ref;
 use super::super::request::{self, IrpRef, Owner, Request};
+use super::super::target;
 use super::{Dispatching, Queue, arrive, cancel, create, dispatch, forward, progress};
 use crate::nt;
 use crate::nt::abi::{FileObject, Irp, mj};
@@ -16,7 +16,7 @@ use crate::nt::thread::APC_LEVEL;
 use crate::sched::Lock;
 
 pub use super::power::{
-    hold_for_power, purge_all, purge_power_managed, resume_for_power,
+    queues_power_down, queues_power_up, queues_purge_not_power_managed, queues_purge_power_managed,
 };
 
 const MAJORS: usize = mj::MAXIMUM as usize + 1;
@@ -52,10 +52,7 @@ impl IoPackage {
 
     /// The queue for requests of a major function (R-QUE-21); creates never go to the default queue.
     pub fn queue_for(&self, major: u8) -> Option<&Ref<Queue>> {
-        let registered = self
-            .by_type
-            .get(usize::from(major))
-            .and_then(OnceLock::get);
+        let registered = self.by_type.get(usize::from(major)).and_then(OnceLock::get);
         match major {
             mj::CREATE => registered,
             _ => registered.or(self.default.get()),
@@ -126,7 +123,7 @@ pub(super) fn configure_dispatching(
     if queue.device().handle() != device.handle() {
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     }
-    if device.is_configured() {
+    if !device.accepts_io_configuration() {
         return Err(NtStatus::INVALID_DEVICE_STATE);
     }
     let io = device.io();
@@ -182,9 +179,7 @@ pub fn dispatch(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
 fn passes_by(device: &Ref<Device>, queue: Option<&Ref<Queue>>, major: u8) -> bool {
     match queue {
         None => true,
-        Some(queue) => {
-            device.is_filter() && device.io().is_default(queue) && !takes(queue, major)
-        }
+        Some(queue) => device.is_filter() && device.io().is_default(queue) && !takes(queue, major),
     }
 }
 
@@ -248,7 +243,10 @@ fn to_caller(device: &Ref<Device>, request: Ref<Request>, irp: IrpRef) -> NtStat
     request.state().presented = true; // R-REQ-96
     let handle = request.handle();
     drop(request);
-    callback::call(device.config().in_caller_context, &[device.handle(), handle]);
+    callback::call(
+        device.config().in_caller_context,
+        &[device.handle(), handle],
+    );
     NtStatus::PENDING
 }
 
@@ -276,7 +274,7 @@ pub(super) fn enqueue(
             // R-DEV-15
             return match device.lower() {
                 Some(lower) => {
-                    request::forget_down(request, lower);
+                    target::forget_down(request, lower);
                     Ok(())
                 }
                 None => Err(NtStatus::INVALID_DEVICE_REQUEST),
@@ -306,61 +304,32 @@ pub(super) fn dispatch_to_queue(
 /// alone (R-CAN-60).
 pub fn flush_by_file_object(device: &Ref<Device>, file: *mut FileObject) {
     for queue in device.io().queues() {
-        cancel::cancel_all_waiting(&queue, |request| {
-            request.wdm_file_object() == Some(file)
-        });
+        cancel::cancel_all_waiting(&queue, |request| request.wdm_file_object() == Some(file));
         dispatch::visit_unless_active(&queue, queue.state.lock());
     }
 }
 
-/// Whether a queue is configured for create requests (R-DEV-43).
-pub fn has_create_queue(device: &Ref<Device>) -> bool {
-    device.io().queue_for(mj::CREATE).is_some()
-}
-
-/// A create IRP goes to the queue configured for creates; gives what the dispatch routine returns.
-pub fn dispatch_create(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
-    let irp = IrpRef::new(irp);
-    match (Request::for_irp(device, irp), device.io().queue_for(mj::CREATE)) {
-        (Ok(request), Some(queue)) => arrive::arrived(queue, request),
-        (Ok(request), None) => {
-            request::complete_by_framework(&request, NtStatus::INVALID_DEVICE_REQUEST, 0);
-            NtStatus::INVALID_DEVICE_REQUEST
-        }
-        (Err(status), _) => fail_create(device, irp, status),
+/// A create goes to the driver: to the queue configured for creates, if there is one. Gives the request back if there is
+/// none: the driver owns it, and EvtDeviceFileCreate is to be called (R-DEV-43, R-REQ-99).
+///
+/// # Errors
+/// What the dispatch routine returns, where the IRP is dealt with.
+pub fn admit_create(device: &Ref<Device>, request: Ref<Request>) -> Result<Ref<Request>, NtStatus> {
+    if let Some(queue) = device.io().queue_for(mj::CREATE) {
+        return Err(arrive::arrived(queue, request));
     }
-}
-
-/// A create IRP goes to EvtDeviceFileCreate, which `present` calls with the request's handle: the driver owns it then
-/// (R-DEV-44, R-REQ-99). Gives what the dispatch routine returns.
-pub fn present_create(
-    device: &Ref<Device>,
-    irp: *mut Irp,
-    present: impl FnOnce(u64),
-) -> NtStatus {
-    let irp = IrpRef::new(irp);
-    let made = Request::for_irp(device, irp)
-        .and_then(|request| Ok((request, internal_queue(device)?)));
-    let (request, queue) = match made {
-        Ok(made) => made,
-        Err(status) => return fail_create(device, irp, status),
-    };
-    nt::irp::mark_pending(irp.raw());
-    {
-        let mut state = queue.state.lock();
-        request.state().queue = Some(queue.clone());
-        state.own(&request, Owner::Driver, "given to EvtDeviceFileCreate");
-        request.state().presented = true;
+    let queue = internal_queue(device).inspect_err(|&status| {
+        request::complete_by_framework(&request, status, 0);
+    })?;
+    if let Some(irp) = request.irp() {
+        nt::irp::mark_pending(irp.raw());
     }
-    let handle = request.handle();
-    drop(request);
-    present(handle);
-    NtStatus::PENDING
-}
-
-fn fail_create(device: &Ref<Device>, irp: IrpRef, status: NtStatus) -> NtStatus {
-    file::created(device, irp.raw(), status);
-    fail(irp, status)
+    let mut state = queue.state.lock();
+    request.state().queue = Some(queue.clone());
+    state.own(&request, Owner::Driver, "given to EvtDeviceFileCreate");
+    request.state().presented = true;
+    drop(state);
+    Ok(request)
 }
 
 fn internal_queue(device: &Ref<Device>) -> Result<Ref<Queue>, NtStatus> {

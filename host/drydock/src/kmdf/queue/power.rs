@@ -191,14 +191,24 @@ fn stop_delivering(queue: &Ref<Queue>) {
 
 /// Tells the driver of its owned requests and waits until each is answered (R-QUE-121, R-QUE-122).
 fn power_off(queue: &Ref<Queue>) {
-    if begin_notification(queue, Power::Quiet, Power::NotifyingStop, queue.config.evt_stop) {
+    if begin_notification(
+        queue,
+        Power::Quiet,
+        Power::NotifyingStop,
+        queue.config.evt_stop,
+    ) {
         queue.power_step.wait();
     }
 }
 
 /// Tells the driver of the requests it kept (R-QUE-129); deliveries begin with [`resume_delivering`].
 fn power_on(queue: &Ref<Queue>) {
-    if begin_notification(queue, Power::Off, Power::NotifyingResume, queue.config.evt_resume) {
+    if begin_notification(
+        queue,
+        Power::Off,
+        Power::NotifyingResume,
+        queue.config.evt_resume,
+    ) {
         queue.power_step.wait();
         for (_, request) in queue.state.lock().owned.iter() {
             request.state().stop = StopAnswer::None;
@@ -258,7 +268,7 @@ fn begin_notification(queue: &Ref<Queue>, from: Power, to: Power, callback: usiz
 /// The device leaves D0: every power-managed queue stops delivering, then each in turn is powered off (R-QUE-120).
 ///
 /// PASSIVE_LEVEL, on the PnP thread; blocks until the driver has answered for every request it owns (R-QUE-122).
-pub fn hold_for_power(device: &Ref<Device>) {
+pub fn queues_power_down(device: &Ref<Device>) {
     device.io().set_power(false);
     let queues = managed(device, true);
     queues.iter().for_each(stop_delivering);
@@ -266,7 +276,7 @@ pub fn hold_for_power(device: &Ref<Device>) {
 }
 
 /// The device is in D0 again: every power-managed queue is powered, then all deliver (R-QUE-129).
-pub fn resume_for_power(device: &Ref<Device>) {
+pub fn queues_power_up(device: &Ref<Device>) {
     device.io().set_power(true);
     let queues = managed(device, true);
     queues.iter().for_each(power_on);
@@ -274,12 +284,12 @@ pub fn resume_for_power(device: &Ref<Device>) {
 }
 
 /// Removal clean-up: purges the power-managed queues (R-QUE-128, R-DEV-62).
-pub fn purge_power_managed(device: &Ref<Device>) {
+pub fn queues_purge_power_managed(device: &Ref<Device>) {
     managed(device, true).iter().for_each(purge);
 }
 
 /// The removed state: purges the other queues (R-QUE-128, R-DEV-62). No queue made from now on accepts (R-QUE-12).
-pub fn purge_all(device: &Ref<Device>) {
+pub fn queues_purge_not_power_managed(device: &Ref<Device>) {
     device.io().shut_down();
     managed(device, false).iter().for_each(purge);
 }

@@ -48,7 +48,10 @@ pub(super) fn assign(call: &Call, queue: &Ref<Queue>, policy: u64) -> Result<(),
         return Err(NtStatus::INVALID_PARAMETER);
     }
     if queue.progress.lock().is_some() {
-        call.framework_break("R-QUE-140", "the queue has a forward-progress policy already");
+        call.framework_break(
+            "R-QUE-140",
+            "the queue has a forward-progress policy already",
+        );
         return Err(NtStatus::INVALID_PARAMETER);
     }
     let mut free = Vec::new();
@@ -209,7 +212,7 @@ pub fn reserved_is_free(queue: &Ref<Queue>, request: &Ref<Request>) {
     };
     if let Some(irp) = next {
         request.adopt(irp);
-        arrive::arrived(queue, request.clone());
+        let _: NtStatus = arrive::arrived(queue, request.clone());
     }
 }
 

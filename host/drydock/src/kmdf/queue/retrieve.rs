@@ -34,12 +34,13 @@ pub(super) fn retrieve(
     }
     loop {
         let mut state = queue.state.lock();
-        if call.verifier()
-            && queue.dispatching == Dispatching::Sequential
-            && state.owned.is_empty()
+        if call.verifier() && queue.dispatching == Dispatching::Sequential && state.owned.is_empty()
         {
             drop(state);
-            call.framework_break("R-QUE-91", "the sequential queue has no driver-owned request");
+            call.framework_break(
+                "R-QUE-91",
+                "the sequential queue has no driver-owned request",
+            );
             state = queue.state.lock();
         }
         // R-QUE-92: transitional power states still allow retrieval.

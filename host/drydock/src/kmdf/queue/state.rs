@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::super::handle::{Ref, WDF_VIOLATION};
-use super::{Deletion, Power, Queue, State, StateCallback, Waiter, cancel, dispatch};
+use super::{Deletion, Power, Queue, State, StateCallback, Waiter, cancel, dispatch, progress};
 use crate::nt::status::NtStatus;
-use crate::sched::Event;
+use crate::sched::{Event, LockGuard};
 use crate::verify;
 
 /// What to do with the requests of a queue.
@@ -69,7 +69,11 @@ fn begin(queue: &Ref<Queue>, change: Change, waiter: Option<Waiter>) {
     let mut state = queue.state.lock();
     if state.deletion == Deletion::Done {
         drop(state);
-        fatal(queue, NtStatus::DELETE_PENDING, "R-QUE-81: the queue is deleted");
+        fatal(
+            queue,
+            NtStatus::DELETE_PENDING,
+            "R-QUE-81: the queue is deleted",
+        );
     }
     if let Some(waiter) = waiter {
         let place = if change.stops() {
@@ -107,13 +111,14 @@ fn begin(queue: &Ref<Queue>, change: Change, waiter: Option<Waiter>) {
 }
 
 /// Cancels what waits at this moment, and makes EvtRequestCancel due for what is cancelable.
-fn purge(queue: &Ref<Queue>, state: crate::sched::LockGuard<'_, State>) {
+fn purge(queue: &Ref<Queue>, state: LockGuard<'_, State>) {
     // R-QUE-74: requests that arrive from here on are not meant.
     for (_, request) in state.waiting.iter() {
         request.state().canceled = true;
     }
     drop(state);
     cancel::cancel_all_waiting(queue, |request| request.state().canceled);
+    progress::cancel_waiting(queue);
     cancel::cancel_marked(&mut queue.state.lock());
 }
 

@@ -40,7 +40,9 @@ pub(super) fn buffer(
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     };
     match (location.major_function.get(), direction) {
-        (mj::READ, Direction::Output) | (mj::WRITE, Direction::Input) => transfer(call, request, irp),
+        (mj::READ, Direction::Output) | (mj::WRITE, Direction::Input) => {
+            transfer(call, request, irp)
+        }
         (mj::READ | mj::WRITE, _) => Err(NtStatus::INVALID_DEVICE_REQUEST), // R-REQ-60
         (mj::DEVICE_CONTROL | mj::INTERNAL_DEVICE_CONTROL, _) => control(irp, direction),
         _ => {
@@ -216,7 +218,7 @@ fn irp_mdl(irp: IrpRef) -> Result<*mut Mdl, NtStatus> {
 /// The one MDL for the system buffer, built at the first call and kept with that length (R-REQ-72).
 fn system_mdl(request: &Ref<Request>, address: u64, length: u32) -> Result<*mut Mdl, NtStatus> {
     if let Some(mdl) = request.state().system_mdl {
-        return Ok(mdl.0);
+        return Ok(mdl.get());
     }
     let mdl = nt::mdl::allocate(address as *mut u8, length, false, None);
     if mdl.is_null() {
@@ -260,9 +262,7 @@ pub(super) fn unsafe_user_buffer(
             location.type3_input_buffer() as u64,
             location.input_length(),
         ),
-        (mj::DEVICE_CONTROL, Direction::Output) => {
-            (irp.user_buffer(), location.output_length())
-        }
+        (mj::DEVICE_CONTROL, Direction::Output) => (irp.user_buffer(), location.output_length()),
         (mj::READ, Direction::Output) | (mj::WRITE, Direction::Input) if neither_device => {
             (irp.user_buffer(), location.length())
         }

@@ -1,7 +1,6 @@
 //! Completion (C.2 of the specification).
 
 use super::super::ddi::Call;
-use super::super::file;
 use super::super::handle::{Ref, WDF_VIOLATION};
 use super::super::lifetime;
 use super::super::object::ObjRef;
@@ -33,7 +32,10 @@ pub(super) fn complete(
 /// R-REQ-15, R-REQ-23 to R-REQ-27, and ownership.
 fn may_complete(call: &Call, request: &Ref<Request>, status: NtStatus) -> bool {
     let stop = |statement: &'static str, text: &str| -> ! {
-        verify::violation(statement, request.explain(&format!("{}: {text}", call.name)))
+        verify::violation(
+            statement,
+            request.explain(&format!("{}: {text}", call.name)),
+        )
     };
     let (owner, cancelability, completable, at_target) = {
         let state = request.state();
@@ -166,8 +168,8 @@ pub fn complete_by_framework(request: &Ref<Request>, status: NtStatus, informati
 fn finish(request: &Ref<Request>, status: NtStatus, boost: Option<i8>) {
     let status = translated(status);
     let Some(irp) = request.irp() else { return };
-    // R-REQ-12: the default boost of a device is no boost; it has no meaning in this kernel.
-    let boost = boost.unwrap_or(0);
+    let boost =
+        boost.unwrap_or_else(|| request.device().map_or(0, |device| device.priority_boost()));
     leave_format(request);
     if request.role() == Role::Io {
         clean_up(request);
@@ -175,17 +177,15 @@ fn finish(request: &Ref<Request>, status: NtStatus, boost: Option<i8>) {
     check_memory_references(request);
     free_system_mdl(request);
     irp.set_status(status);
-    if let Some(device) = request.device()
-        && irp.major() == mj::CREATE
-    {
-        file::created(device, irp.raw(), status);
-    }
-    let queue = {
+    let (queue, ending) = {
         let mut state = request.state();
         state.irp = None;
         state.enter_kept(Owner::Gone, "completed");
-        state.queue.clone()
+        (state.queue.clone(), state.ending.take())
     };
+    if let Some(ending) = ending {
+        ending(status);
+    }
     nt::irp::complete(irp.raw(), boost);
     leave_queue(request, queue.as_ref());
     end(request, queue);
@@ -217,7 +217,7 @@ fn check_memory_references(request: &Ref<Request>) {
 fn free_system_mdl(request: &Ref<Request>) {
     let mdl = request.state().system_mdl.take();
     if let Some(mdl) = mdl {
-        nt::mdl::free(mdl.0);
+        nt::mdl::free(mdl.get());
     }
 }
 

@@ -21,11 +21,7 @@ const MUST_COMPLETE: u32 = 2;
 const REUSE_SIZE: u32 = 24;
 
 /// `WdfRequestCreate` (R-TGT-110).
-pub(super) fn create(
-    call: &Call,
-    attributes: u64,
-    target: u64,
-) -> Result<Ref<Request>, NtStatus> {
+pub(super) fn create(call: &Call, attributes: u64, target: u64) -> Result<Ref<Request>, NtStatus> {
     let attributes = Attributes::read(attributes, Rules::PLAIN)?;
     let target = resolve_optional::<Target>(target);
     let irp = match &target {
@@ -73,8 +69,8 @@ pub fn ensure_stack_size(request: &Ref<Request>, size: i8) -> Result<(), NtStatu
             return Ok(());
         }
     }
-    let replaceable = request.is_created() && request.state().frees_irp;
-    if !replaceable && !(request.is_created() && irp.is_none()) {
+    let replaceable = request.is_created() && (irp.is_none() || request.state().frees_irp);
+    if !replaceable {
         return Err(NtStatus::REQUEST_NOT_ACCEPTED);
     }
     let bigger = IrpRef::new(nt::irp::allocate(size));
@@ -185,5 +181,11 @@ pub(super) fn free_irp(request: &Request) {
 
 /// A request of the framework's own, for a synchronous method without a request (R-TGT-100). Delete it after use.
 pub fn private(call: &Call, parent: &ObjRef) -> Result<Ref<Request>, NtStatus> {
-    Request::created(call.binding, &Attributes::default(), Some(parent), None, true)
+    Request::created(
+        call.binding,
+        &Attributes::default(),
+        Some(parent),
+        None,
+        true,
+    )
 }

@@ -6,6 +6,7 @@ use super::super::handle::{self, Ref};
 use super::super::queue::{self, Queue};
 use super::super::target::{self, Target};
 use super::{CompletionParams, Request, Role, complete, created, parameters};
+use crate::nt;
 use crate::nt::abi::{KERNEL_MODE, USER_MODE};
 use crate::nt::status::NtStatus;
 use crate::verify;
@@ -71,7 +72,10 @@ fn create(call: &Call, attributes: u64, target: u64, out: u64) -> NtStatus {
 fn create_from_irp(call: &Call, attributes: u64, irp: u64, frees: u8, out: u64) -> NtStatus {
     call.require(out, "Request");
     guest::write(out, 0_u64);
-    give(out, created::create_from_irp(call, attributes, irp, frees != 0))
+    give(
+        out,
+        created::create_from_irp(call, attributes, irp, frees != 0),
+    )
 }
 
 /// `WdfRequestReuse`: R-TGT-83 to R-TGT-85.
@@ -82,7 +86,10 @@ fn reuse(call: &Call, request: u64, parameters: u64) -> NtStatus {
 
 /// `WdfRequestChangeTarget`: R-TGT-34.
 fn change_target(_call: &Call, request: u64, target: u64) -> NtStatus {
-    NtStatus::of(target::validate(&resolve(request), &handle::resolve(target)))
+    NtStatus::of(target::validate(
+        &resolve(request),
+        &handle::resolve(target),
+    ))
 }
 
 /// `WdfRequestFormatRequestUsingCurrentType`: R-TGT-42.
@@ -119,8 +126,7 @@ fn get_status(call: &Call, request: u64) -> NtStatus {
 /// `WdfRequestMarkCancelable`: R-CAN-20 to R-CAN-29; the callback may run inside (R-CAN-24).
 fn mark_cancelable(call: &Call, request: u64, callback: u64) {
     call.require(callback, "EvtRequestCancel");
-    let _: Result<(), NtStatus> =
-        queue::mark_cancelable(call, &resolve(request), callback, false);
+    let _: Result<(), NtStatus> = queue::mark_cancelable(call, &resolve(request), callback, false);
 }
 
 /// `WdfRequestMarkCancelableEx`: R-CAN-23; STATUS_CANCELLED: the driver still owns the request, not cancelable.
@@ -166,7 +172,10 @@ fn get_completion_params(call: &Call, request: u64, out: u64) {
     call.require(out, "Params");
     let request = resolve(request);
     if guest::read::<u32>(out) != CompletionParams::SIZE {
-        call.framework_break("R-TGT-87", "the size of WDF_REQUEST_COMPLETION_PARAMS is wrong");
+        call.framework_break(
+            "R-TGT-87",
+            "the size of WDF_REQUEST_COMPLETION_PARAMS is wrong",
+        );
         return;
     }
     let params = {
@@ -306,7 +315,11 @@ fn get_process_id(call: &Call, request: u64) -> u32 {
     if request.require_not_completed(call, "R-CHK-19").is_err() {
         return 0;
     }
-    request
-        .irp()
-        .map_or(0, |irp| crate::nt::io::requestor_process_id(irp.raw()) as u32)
+    let thread = request.irp().map(|irp| irp.view().thread.get());
+    match thread {
+        Some(thread) if !thread.is_null() => {
+            nt::object::id_of(nt::object::thread_process(thread)) as u32
+        }
+        _ => 0,
+    }
 }

@@ -20,7 +20,7 @@ impl IrpRef {
 
     /// Its address.
     pub fn raw(self) -> *mut Irp {
-        self.0.0
+        self.0.get()
     }
 
     /// Its fields.
@@ -30,7 +30,7 @@ impl IrpRef {
 
     /// The current stack location: what the framework's device was asked to do.
     pub fn current(self) -> &'static IoStackLocation {
-        abi::at(nt::irp::current(self.raw()))
+        nt::irp::current(self.raw())
     }
 
     /// The current stack location, if there is one: an IRP that was never sent has none.
@@ -41,7 +41,7 @@ impl IrpRef {
 
     /// The next lower stack location, if one is left.
     pub fn next(self) -> Option<&'static IoStackLocation> {
-        (self.view().current_location.get() > 1).then(|| abi::at(nt::irp::next(self.raw())))
+        (self.view().current_location.get() > 1).then(|| nt::irp::next(self.raw()))
     }
 
     /// Stack locations below the current one.
@@ -114,7 +114,7 @@ impl IrpRef {
 
     /// Takes the cancel routine back. False: it has run, is running, or is about to.
     pub fn disarm(self) -> bool {
-        nt::irp::set_cancel_routine(self.raw(), None).is_some()
+        nt::irp::set_cancel_routine(self.raw(), None) != 0
     }
 
     /// Handle of the request that [`IrpRef::arm`] stored.

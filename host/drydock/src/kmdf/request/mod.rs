@@ -24,8 +24,8 @@ pub(in crate::kmdf) use ddi::entries as request_entries;
 pub(in crate::kmdf) use ddi_buffers::entries as buffer_entries;
 pub use history::History;
 pub use irp::IrpRef;
-pub(super) use parameters::{PARAMETERS_SIZE, write_for as write_parameters};
 pub use ownership::{Cancelability, Owner, StopAnswer};
+pub(super) use parameters::{PARAMETERS_SIZE, write_for as write_parameters};
 
 use super::attributes::Attributes;
 use super::bind::Binding;
@@ -34,7 +34,6 @@ use super::handle::{Part, Ref, Typed};
 use super::kind::Kind;
 use super::lifetime;
 use super::object::{self, Body, Disposed, ObjRef, Object};
-pub use super::queue::package::present_create;
 use super::queue::{Key, Queue};
 use super::target::{Format, Sent};
 use crate::nt::abi::{Address, FileObject, Mdl};
@@ -51,6 +50,8 @@ pub enum Role {
     /// The driver, to send it (R-TGT-110, R-TGT-111).
     Created,
 }
+
+type Ending = Box<dyn FnOnce(NtStatus) + Send>;
 
 /// The part of a request that its lock guards.
 pub struct State {
@@ -86,6 +87,8 @@ pub struct State {
     pub completable: bool,
     /// The MDL built for the system buffer (R-REQ-72).
     pub system_mdl: Option<Address<Mdl>>,
+    /// What is to be done when a create completes (R-REQ-20, step 6).
+    pub ending: Option<Ending>,
     /// Who owned it when.
     pub history: History,
 }
@@ -122,6 +125,7 @@ impl Request {
                 frees_irp: false,
                 completable: false,
                 system_mdl: None,
+                ending: None,
                 history: History::default(),
             }),
         }
@@ -132,12 +136,7 @@ impl Request {
     /// # Errors
     /// STATUS_INSUFFICIENT_RESOURCES.
     pub fn for_irp(device: &Ref<Device>, irp: IrpRef) -> Result<Ref<Self>, NtStatus> {
-        let body = Self::new(
-            Role::Io,
-            Some(device.clone()),
-            Some(irp),
-            Owner::Framework,
-        );
+        let body = Self::new(Role::Io, Some(device.clone()), Some(irp), Owner::Framework);
         object::create(
             device.object().binding(),
             &device.config().request_attributes,
@@ -148,12 +147,7 @@ impl Request {
 
     /// A reserved request of `device`, without an IRP (R-QUE-140).
     pub fn reserved(device: &Ref<Device>) -> Result<Ref<Self>, NtStatus> {
-        let body = Self::new(
-            Role::Reserved,
-            Some(device.clone()),
-            None,
-            Owner::Framework,
-        );
+        let body = Self::new(Role::Reserved, Some(device.clone()), None, Owner::Framework);
         object::create(
             device.object().binding(),
             &device.config().request_attributes,
@@ -224,11 +218,21 @@ impl Request {
     }
 }
 
+impl Request {
+    /// `f` is called with the final status when this create is completed, before the I/O manager gets the IRP.
+    pub fn on_create_completed(&self, f: impl FnOnce(NtStatus) + Send + 'static) {
+        self.state.lock().ending = Some(Box::new(f));
+    }
+}
+
 impl Ref<Request> {
     /// `text`, with the request's name and the history of its owners, for a report.
     pub fn explain(&self, text: &str) -> String {
         let history = self.state().history.text();
-        format!("{text}; {} had these owners:{history}", self.object().name())
+        format!(
+            "{text}; {} had these owners:{history}",
+            self.object().name()
+        )
     }
 }
 

@@ -134,7 +134,11 @@ impl Ref<Request> {
     ///
     /// # Errors
     /// STATUS_INTERNAL_ERROR.
-    pub fn require_not_completed(&self, call: &Call, statement: &'static str) -> Result<(), NtStatus> {
+    pub fn require_not_completed(
+        &self,
+        call: &Call,
+        statement: &'static str,
+    ) -> Result<(), NtStatus> {
         if self.state().owner != Owner::Gone {
             return Ok(());
         }

@@ -18,7 +18,12 @@ fn write(out: u64, location: &IoStackLocation, hide_type3: bool) {
     guest::write(out + 4, u32::from(major));
     let slot = |n: usize| location.parameters[n].get();
     let arguments = match major {
-        mj::CREATE => [slot(0), slot(1) & 0xFFFF_FFFF, slot(2) & 0xFFFF_FFFF, slot(3) & 0xFFFF_FFFF],
+        mj::CREATE => [
+            slot(0),
+            slot(1) & 0xFFFF_FFFF,
+            slot(2) & 0xFFFF_FFFF,
+            slot(3) & 0xFFFF_FFFF,
+        ],
         mj::READ | mj::WRITE => [
             location.length().into(),
             location.key().into(),
@@ -67,10 +72,7 @@ pub(super) fn get(call: &Call, request: u64, out: u64) {
         call.framework_break("R-REQ-42", "the size of WDF_REQUEST_PARAMETERS is wrong");
         return;
     }
-    if request
-        .require_not_completed(call, "R-REQ-45")
-        .is_err()
-    {
+    if request.require_not_completed(call, "R-REQ-45").is_err() {
         return;
     }
     let location = request.irp().and_then(|irp| irp.current_if_valid());
@@ -80,7 +82,9 @@ pub(super) fn get(call: &Call, request: u64, out: u64) {
         } else {
             crate::verify::violation(
                 "R-REQ-45",
-                request.explain("WdfRequestGetParameters on a request without a current stack location"),
+                request.explain(
+                    "WdfRequestGetParameters on a request without a current stack location",
+                ),
             );
         }
         return;
@@ -94,7 +98,10 @@ pub(super) fn io_queue(call: &Call, request: &Ref<Request>) -> u64 {
         return 0;
     };
     if queue::package::is_internal(&queue) {
-        call.framework_break("R-REQ-47", "a create request belongs to no queue of the driver");
+        call.framework_break(
+            "R-REQ-47",
+            "a create request belongs to no queue of the driver",
+        );
         return 0;
     }
     queue.handle()

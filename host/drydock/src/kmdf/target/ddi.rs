@@ -97,14 +97,14 @@ fn get_device(_call: &Call, target: u64) -> u64 {
 fn wdm_get_device(_call: &Call, target: u64) -> u64 {
     resolve(target)
         .opened()
-        .map_or(0, |opened| opened.device.0 as u64)
+        .map_or(0, |opened| opened.device.get() as u64)
 }
 
 /// `WdfIoTargetWdmGetTargetPhysicalDevice`: the bottom of the target's stack.
 fn wdm_get_physical(_call: &Call, target: u64) -> u64 {
     resolve(target)
         .opened()
-        .map_or(0, |opened| nt::device::bottom(opened.device.0) as u64)
+        .map_or(0, |opened| nt::device::bottom(opened.device.get()) as u64)
 }
 
 /// `WdfIoTargetWdmGetTargetFileObject`: null if there is none.
@@ -129,12 +129,7 @@ pub(super) fn device_offset(address: u64) -> i64 {
     }
 }
 
-fn format_with(
-    target: u64,
-    request: u64,
-    kind: Kind,
-    memories: &[(u64, u64)],
-) -> NtStatus {
+fn format_with(target: u64, request: u64, kind: Kind, memories: &[(u64, u64)]) -> NtStatus {
     let target = resolve(target);
     let request = handle::resolve::<Request>(request);
     let mut buffers = Vec::with_capacity(memories.len());
@@ -240,13 +235,21 @@ fn format_others(
 
 /// The bytes of a property of the device behind a target.
 fn property(target: u64, property: u32) -> Result<Vec<u8>, NtStatus> {
+    /// DevicePropertyPhysicalDeviceObjectName.
+    const PHYSICAL_NAME: u32 = 0xB;
     let opened = resolve(target)
         .opened()
         .ok_or(NtStatus::INVALID_DEVICE_STATE)?;
-    nt::device::property(nt::device::bottom(opened.device.0), property)
+    if property != PHYSICAL_NAME {
+        return Err(NtStatus::OBJECT_NAME_NOT_FOUND);
+    }
+    let name = nt::device::name(nt::device::bottom(opened.device.get())).unwrap_or_default();
+    let units = name.encode_utf16().chain([0]);
+    Ok(units.flat_map(u16::to_le_bytes).collect())
 }
 
-/// `WdfIoTargetQueryTargetProperty`: a device property, as IoGetDeviceProperty gives it. PASSIVE_LEVEL.
+/// `WdfIoTargetQueryTargetProperty`: the name of the physical device object behind the target; other properties are
+/// unknown to this machine. PASSIVE_LEVEL.
 fn query_property(
     call: &Call,
     target: u64,
@@ -279,14 +282,11 @@ fn alloc_and_query_property(
 ) -> NtStatus {
     call.require(out, "PropertyMemory");
     guest::write(out, 0_u64);
-    let made = Attributes::read(attributes, Rules::PLAIN).and_then(|attributes| {
-        let bytes = property(target, number)?;
-        super::super::memory::with_content(call, &attributes, pool, &bytes)
-    });
-    match made {
-        Ok(memory) => {
-            guest::write(out, memory.handle());
-            NtStatus::SUCCESS
+    let wanted = Attributes::read(attributes, Rules::PLAIN)
+        .and_then(|attributes| Ok((attributes, property(target, number)?)));
+    match wanted {
+        Ok((attributes, bytes)) => {
+            super::super::memory::make_with(call, &attributes, pool, &bytes, out)
         }
         Err(status) => status,
     }

@@ -37,12 +37,7 @@ impl Operation {
         }
     }
 
-    fn try_run(
-        &self,
-        call: &Call,
-        kind: Kind,
-        descriptors: &[u64],
-    ) -> Result<NtStatus, NtStatus> {
+    fn try_run(&self, call: &Call, kind: Kind, descriptors: &[u64]) -> Result<NtStatus, NtStatus> {
         let target = handle::resolve::<Target>(self.target);
         let options = Options::read(self.options)?;
         let mut buffers = Vec::with_capacity(descriptors.len());

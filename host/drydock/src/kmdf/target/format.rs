@@ -51,9 +51,9 @@ impl Fields {
 
     fn restore(&self, irp: IrpRef) {
         let view = irp.view();
-        view.mdl_address.set(self.mdl.0);
-        view.system_buffer.set(self.system_buffer.0);
-        view.user_buffer.set(self.user_buffer.0);
+        view.mdl_address.set(self.mdl.get());
+        view.system_buffer.set(self.system_buffer.get());
+        view.user_buffer.set(self.user_buffer.get());
     }
 }
 
@@ -88,7 +88,7 @@ impl Format {
             fields.restore(irp);
         }
         if let Some(mdl) = self.mdl {
-            nt::mdl::free(mdl.0);
+            nt::mdl::free(mdl.get());
         }
         for buffer in self.buffers {
             buffer.release();
@@ -157,9 +157,14 @@ impl Format {
 pub(super) enum Kind {
     Read(i64),
     Write(i64),
-    Ioctl { code: u32, internal: bool },
+    Ioctl {
+        code: u32,
+        internal: bool,
+    },
     /// Internal control with three arguments.
-    Others { code: u32 },
+    Others {
+        code: u32,
+    },
 }
 
 /// Formats `request` for `target`; `buffers` are input then output, or the one of a transfer, or the three arguments.
@@ -177,7 +182,9 @@ pub(super) fn format(
     let request_type = match kind {
         Kind::Read(_) => mj::READ.into(),
         Kind::Write(_) => mj::WRITE.into(),
-        Kind::Ioctl { internal: false, .. } => mj::DEVICE_CONTROL.into(),
+        Kind::Ioctl {
+            internal: false, ..
+        } => mj::DEVICE_CONTROL.into(),
         Kind::Ioctl { internal: true, .. } => mj::INTERNAL_DEVICE_CONTROL.into(),
         Kind::Others { .. } => TYPE_OTHER,
     };

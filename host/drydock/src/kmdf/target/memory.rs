@@ -106,10 +106,7 @@ mod tests {
         assert_eq!(extent(16, 4, 8), Ok((4, 8)));
         assert_eq!(extent(16, 16, 0), Ok((16, 0)));
         for (offset, length) in [(10, 7), (17, 0), (u64::MAX, 2), (0, 17)] {
-            assert_eq!(
-                extent(16, offset, length),
-                Err(NtStatus::INTEGER_OVERFLOW)
-            );
+            assert_eq!(extent(16, offset, length), Err(NtStatus::INTEGER_OVERFLOW));
         }
     }
 }

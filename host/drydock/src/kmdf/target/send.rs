@@ -47,8 +47,7 @@ impl Options {
 
     /// Time until the timeout, in 100 ns (R-TGT-59).
     pub(super) fn timeout(self) -> Option<i64> {
-        (self.flags & TIMEOUT != 0 && self.timeout != 0)
-            .then(|| nt::wait::relative(self.timeout))
+        (self.flags & TIMEOUT != 0 && self.timeout != 0).then(|| nt::wait::relative(self.timeout))
     }
 
     pub(super) fn ignores_state(self) -> bool {
@@ -193,7 +192,10 @@ fn submit(
         if state.canceled {
             return Err(NtStatus::CANCELLED); // R-TGT-56
         }
-        let opened = target_state.opened.clone().ok_or(NtStatus::INVALID_DEVICE_STATE)?;
+        let opened = target_state
+            .opened
+            .clone()
+            .ok_or(NtStatus::INVALID_DEVICE_STATE)?;
         let ignoring = options.ignores_state();
         let sends = match target_state.state {
             TargetState::Started => true,
@@ -260,11 +262,7 @@ fn place_below(
 }
 
 /// The IRP, if the request may be sent as it is (R-TGT-31, R-TGT-57).
-fn sendable(
-    call: &Call,
-    request: &Ref<Request>,
-    target: &Ref<Target>,
-) -> Result<IrpRef, NtStatus> {
+fn sendable(call: &Call, request: &Ref<Request>, target: &Ref<Target>) -> Result<IrpRef, NtStatus> {
     let (irp, formatted) = {
         let state = request.state();
         (state.irp, state.formatted)
@@ -312,7 +310,7 @@ fn call_lower(request: &Ref<Request>, irp: IrpRef, opened: &Opened) {
         true,
         true,
     );
-    nt::irp::call_driver(opened.device.0, irp.raw());
+    let _: NtStatus = nt::irp::call_driver(opened.device.get(), irp.raw());
 }
 
 /// Sends the requests a target held, in order, after it was started (R-TGT-20).
@@ -344,7 +342,7 @@ pub(super) fn take_first_held(state: &mut super::State) -> Option<(Ref<Request>,
     let found = state.held.iter().find_map(|(key, request)| {
         let irp = request.irp()?;
         let cancelable = irp.current_if_valid().is_some();
-        (!cancelable || irp.disarm()).then(|| (key, irp))
+        (!cancelable || irp.disarm()).then_some((key, irp))
     });
     let (key, irp) = found?;
     let request = state.held.remove(key);
@@ -384,7 +382,7 @@ fn send_and_forget(
         }
     }
     let opened = target.opened().ok_or(NtStatus::INVALID_DEVICE_STATE)?;
-    forget_down(request, opened.device.0);
+    forget_down(request, opened.device.get());
     Ok(())
 }
 
@@ -400,7 +398,8 @@ pub fn forget_down(request: &Ref<Request>, lower: *mut DeviceObject) {
     } else {
         nt::irp::skip_current(irp.raw());
     }
-    nt::irp::call_driver(lower, irp.raw());
+    // R-TGT-74
+    let _: NtStatus = nt::irp::call_driver(lower, irp.raw());
     request::end_hand_over(request);
 }
 
