@@ -16,7 +16,7 @@ use crate::nt::abi::{Address, DriverObject};
 use crate::nt::driver;
 use crate::nt::pnp::{DevNode, DevNodeConfig};
 use crate::nt::registry::ServiceKey;
-use crate::{loader, nt};
+use crate::{kmdf, loader};
 
 /// A started device and the drivers it stands on.
 pub struct Stack {
@@ -80,8 +80,7 @@ impl Stack {
 }
 
 fn load(path: &Path) -> Result<(String, Address<DriverObject>), String> {
-    let resolve = |module: &str, symbol: &str| nt::exports::lookup(module, symbol);
-    let image = loader::load(path, &resolve).map_err(|error| error.to_string())?;
+    let image = loader::load(path, &kmdf::resolve_import).map_err(|error| error.to_string())?;
     for import in &image.missing {
         eprintln!(
             "drydock: {} imports {import}, which drydock does not have: a call to it will end the run",

@@ -1,5 +1,6 @@
 //! `drydock run`: the shortest way from images to a report.
 
+use crate::kmdf;
 use crate::loader::{self, Image};
 use crate::nt::abi::{Address, DriverObject};
 use crate::nt::pnp::{DevNode, DevNodeConfig};
@@ -108,8 +109,7 @@ fn run_images(options: &Options) -> Result<(), String> {
 }
 
 fn load(path: &Path) -> Result<Arc<Image>, String> {
-    let resolve = |module: &str, symbol: &str| nt::exports::lookup(module, symbol);
-    let image = loader::load(path, &resolve).map_err(|error| error.to_string())?;
+    let image = loader::load(path, &kmdf::resolve_import).map_err(|error| error.to_string())?;
     if !image.missing.is_empty() {
         eprintln!(
             "drydock: {} imports what drydock does not have; calling it ends the run: {}",

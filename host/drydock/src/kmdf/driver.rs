@@ -162,13 +162,15 @@ fn install(
     let wdm = abi::at(driver_object as *mut DriverObject);
     let pnp = flags & NON_PNP == 0;
     if pnp && add_device != 0 {
-        abi::at(wdm.driver_extension.get())
-            .add_device
-            .set(Some((add_device_routine as abi::AddDevice).stub("framework AddDevice")));
+        abi::at(wdm.driver_extension.get()).add_device.set(Some(
+            (add_device_routine as abi::AddDevice).stub("framework AddDevice"),
+        ));
     }
     if flags & NO_DISPATCH_OVERRIDE == 0 {
         for slot in &wdm.major_function {
-            slot.set(Some((dispatch::routine as abi::Dispatch).stub("framework dispatch")));
+            slot.set(Some(
+                (dispatch::routine as abi::Dispatch).stub("framework dispatch"),
+            ));
         }
     }
     if pnp || unload != 0 {

@@ -50,3 +50,8 @@ mod usage;
 pub mod workitem;
 
 pub use object_ddi::parent_or_driver;
+
+/// Address of what an image imports: from the framework's loader, or from the kernel. How [`crate::loader::load`] is told.
+pub fn resolve_import(module: &str, symbol: &str) -> Option<usize> {
+    bind::lookup(module, symbol).or_else(|| crate::nt::exports::lookup(module, symbol))
+}
