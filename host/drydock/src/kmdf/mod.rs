@@ -55,3 +55,6 @@ pub use object_ddi::parent_or_driver;
 pub fn resolve_import(module: &str, symbol: &str) -> Option<usize> {
     bind::lookup(module, symbol).or_else(|| crate::nt::exports::lookup(module, symbol))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,6 @@
+//! Tests by small drivers written in Rust, which bind like an image and call through the function table.
+
+mod bench;
+mod device;
+mod object;
+mod sync;
