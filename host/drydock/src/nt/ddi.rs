@@ -48,6 +48,11 @@ pub fn shim<R>(name: &'static str, maximum_irql: u8, body: impl FnOnce() -> R) -
     }
 }
 
+/// Forgets the calls in progress on this thread beyond the first `depth`: their frames are skipped, not left.
+pub(super) fn unwind_calls(depth: u32) {
+    thread::current().truncate_calls(depth);
+}
+
 /// What a panic said.
 pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     panic

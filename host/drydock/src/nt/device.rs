@@ -144,6 +144,27 @@ pub fn count() -> usize {
     DEVICES.lock().len()
 }
 
+/// The devices that exist, in words, for the report of what was left behind.
+pub(super) fn left() -> Vec<String> {
+    let devices: Vec<(usize, Option<String>)> = DEVICES
+        .lock()
+        .iter()
+        .map(|(device, info)| (*device, info.name.clone()))
+        .collect();
+    devices
+        .into_iter()
+        .map(|(device, name)| {
+            let driver = at(at(device as *mut DeviceObject).driver_object.get())
+                .driver_name
+                .text();
+            format!(
+                "device {} of {driver}",
+                name.unwrap_or_else(|| "without a name".to_owned())
+            )
+        })
+        .collect()
+}
+
 /// IoAttachDeviceToDeviceStack: puts `source` on top of the stack of `target`; gives the device it is attached to.
 /// None: the target is being set up or deleted.
 pub fn attach(source: *mut DeviceObject, target: *mut DeviceObject) -> Option<*mut DeviceObject> {

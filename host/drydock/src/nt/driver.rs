@@ -24,6 +24,8 @@ struct Loaded {
     image: Option<Arc<Image>>,
     name: String,
     unloading: bool,
+    /// Memory the driver asked for, by its key.
+    extensions: BTreeMap<usize, Address<u8>>,
 }
 
 static DRIVERS: Lock<BTreeMap<usize, Loaded>> = Lock::new(BTreeMap::new());
@@ -90,6 +92,7 @@ pub fn create(name: &str, entry: Initialize) -> Result<*mut DriverObject, NtStat
 }
 
 fn make(name: &str, service: &str, image: Option<Arc<Image>>) -> *mut DriverObject {
+    super::machine::start();
     let own = size_of::<DriverObject>();
     let driver =
         object::create(Kind::Driver, own + size_of::<DriverExtension>()).cast::<DriverObject>();
@@ -115,6 +118,7 @@ fn make(name: &str, service: &str, image: Option<Arc<Image>>) -> *mut DriverObje
             image,
             name: name.to_owned(),
             unloading: false,
+            extensions: BTreeMap::new(),
         },
     );
     driver
@@ -191,7 +195,42 @@ fn discard(driver: *mut DriverObject) {
         pool::free(buffer.wrapping_sub(size_of::<UnicodeString>()), Some(TAG));
     }
     object::dereference(Kind::Driver, driver.cast());
+    for block in loaded.extensions.into_values() {
+        pool::free(block.get(), Some(TAG));
+    }
     drop(loaded.image);
+}
+
+/// IoDeleteDriver: a driver made by [`create`] goes away without its unload routine.
+pub fn delete(driver: *mut DriverObject) {
+    discard(driver);
+}
+
+/// IoAllocateDriverObjectExtension: zeroed memory of the driver object, under a key.
+pub fn allocate_extension(
+    driver: *mut DriverObject,
+    key: *mut u8,
+    size: usize,
+) -> Result<*mut u8, NtStatus> {
+    let mut drivers = DRIVERS.lock();
+    let loaded = drivers
+        .get_mut(&(driver as usize))
+        .ok_or(NtStatus::INVALID_PARAMETER)?;
+    if loaded.extensions.contains_key(&(key as usize)) {
+        return Err(NtStatus::OBJECT_NAME_COLLISION);
+    }
+    let block = pool::allocate_internal(size, TAG);
+    loaded.extensions.insert(key as usize, Address(block));
+    Ok(block)
+}
+
+/// IoGetDriverObjectExtension: null if there is none under the key.
+pub fn extension(driver: *mut DriverObject, key: *mut u8) -> *mut u8 {
+    let drivers = DRIVERS.lock();
+    let found = drivers
+        .get(&(driver as usize))
+        .and_then(|loaded| loaded.extensions.get(&(key as usize)));
+    found.map_or(std::ptr::null_mut(), |block| block.get())
 }
 
 /// The driver with this name (`\Driver\...`), or of this service.

@@ -143,6 +143,22 @@ fn open(process: &Arc<Process>, path: &str, options: OpenOptions) -> Result<Arc<
     Ok(handle)
 }
 
+/// The process of files opened by drivers.
+fn system_process() -> Arc<Process> {
+    static SYSTEM: std::sync::OnceLock<Arc<Process>> = std::sync::OnceLock::new();
+    Arc::clone(SYSTEM.get_or_init(|| Process::with_token("System", super::security::Token::System)))
+}
+
+/// Opens a device for a driver (IoGetDeviceObjectPointer): gives a file object with one reference, whose handle is closed
+/// already, so CLEANUP has gone down.
+pub fn open_kernel(path: &str, access: u32) -> Result<*mut FileObject, NtStatus> {
+    let process = system_process();
+    let handle = process.open(path, access, 3)?;
+    let file = handle.reference_file().ok_or(NtStatus::INVALID_HANDLE)?;
+    handle.close();
+    Ok(file)
+}
+
 fn create(
     process: &Arc<Process>,
     target: *mut super::abi::DeviceObject,

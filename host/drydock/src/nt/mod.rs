@@ -18,6 +18,7 @@ pub mod exports;
 pub mod file;
 pub mod io;
 pub mod irp;
+pub mod machine;
 pub mod mdl;
 pub mod memory;
 pub mod namespace;

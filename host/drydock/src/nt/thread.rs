@@ -280,6 +280,10 @@ impl Thread {
         }
     }
 
+    pub(super) fn truncate_calls(&self, depth: u32) {
+        self.depth.store(depth, Ordering::Relaxed);
+    }
+
     #[inline]
     pub(super) fn pop_call(&self) {
         self.depth.fetch_sub(1, Ordering::Relaxed);

@@ -335,6 +335,11 @@ pub fn nodes() -> Vec<Arc<DevNode>> {
     NODES.lock().iter().filter_map(Weak::upgrade).collect()
 }
 
+/// The hardware ids of a physical device.
+pub fn hardware_ids(physical: *mut DeviceObject) -> Option<Vec<String>> {
+    bus::ids(physical).map(|(_, ids)| ids)
+}
+
 /// The device node whose physical device this is.
 pub fn node_of(physical: *mut DeviceObject) -> Option<Arc<DevNode>> {
     nodes().into_iter().find(|node| node.physical.0 == physical)
