@@ -27,6 +27,11 @@ pub const CASES: &[Case] = &[
         run: ended_keeps_time,
     },
     Case {
+        name: "delay/ended-by-close",
+        shows: "closing the control handle that set a delay ends it and lets everything parked pass at once",
+        run: ended_by_close,
+    },
+    Case {
         name: "delay/cancel",
         shows: "a delayed request that is cancelled ends with STATUS_CANCELLED at once",
         run: cancel,
@@ -95,6 +100,18 @@ fn ended_keeps_time(bed: &Bed<'_>) -> Result<()> {
     bed.until_delayed(&ferry, 1)?;
     ensure!(parked.cancel()?, "there was nothing to cancel");
     ended(&finish(parked)?, Status::CANCELLED, "the parked write")
+}
+
+fn ended_by_close(bed: &Bed<'_>) -> Result<()> {
+    let (watcher, device) = (bed.ferry()?, bed.open()?);
+    let delayer = bed.ferry()?;
+    delayer.delay(bed.filter, ops::READ, LONG)?;
+    let parked: Vec<_> = (0..5)
+        .map(|_| bed::read(&*device, 0, 8))
+        .collect::<Result<_>>()?;
+    bed.until_delayed(&watcher, 5)?;
+    delayer.device.close()?;
+    finish_all(parked, Status::SUCCESS).map(drop)
 }
 
 fn cancel(bed: &Bed<'_>) -> Result<()> {
