@@ -1,0 +1,10 @@
+//! Small drivers written as `extern "win64"` functions, run against queues, requests and I/O targets.
+//!
+//! The recorded logs of Microsoft's framework (`conformance/`) cover what one processor shows in order. These tests add
+//! what they cannot: requests of user-mode programs, real parallelism, misuse that ends a run, and the reports about it.
+
+mod bench;
+mod cancellation;
+mod misuse;
+mod queues;
+mod targets;
