@@ -3,6 +3,7 @@
 mod app;
 mod audit;
 mod c_image;
+mod conform;
 mod cross_cargo;
 mod demo;
 mod drivers;
@@ -68,6 +69,11 @@ enum Command {
         #[arg(long, default_value_t = KmdfVersion::DEFAULT)]
         kmdf: KmdfVersion,
     },
+    /// Run the conformance driver on drydock and compare its logs with those of Microsoft's framework
+    Conform {
+        /// Show the differences of the scenarios whose name contains this
+        scenario: Option<String>,
+    },
     /// Compile a driver written in C to target/images/c/NAME.sys
     Cc {
         /// Name of the image, without .sys
@@ -128,6 +134,9 @@ fn run(command: Command) -> Result<()> {
                 println!("{}", image.line(&project));
             }
             Ok(())
+        }
+        Command::Conform { scenario } => {
+            conform::run(&project, scenario.as_deref()).map(|_matching| ())
         }
         Command::Cc {
             name,

@@ -1,0 +1,159 @@
+//! `cargo xtask conform`: the conformance driver on drydock, its logs beside those of Microsoft's framework.
+//!
+//! `host/drydock/conformance` holds the driver and what it printed on the framework's own code, verifier off and on. Each
+//! scenario's lines must be the same to the byte. A difference that follows from the specification is listed in
+//! `explained.toml` with its reason and counted apart.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use similar::TextDiff;
+
+use crate::{c_image, kmdf::KmdfVersion, lint, process, project::Project};
+
+/// Differences that are argued from the specification.
+#[derive(Debug, Default, Deserialize)]
+struct Explained {
+    #[serde(default)]
+    difference: Vec<Difference>,
+}
+
+/// One of them.
+#[derive(Debug, Deserialize)]
+struct Difference {
+    scenario: String,
+    reason: String,
+}
+
+/// The two recordings: folder, image, and how drydock is to run it.
+const RECORDINGS: [(&str, &str, &[&str]); 2] = [
+    ("expected", "conform.sys", &[]),
+    ("expected-verifier", "conform-verifier.sys", &["--verifier"]),
+];
+
+/// Most explained differences the suite may have: 2 % of its scenarios.
+const EXPLAINED_PER_HUNDRED: usize = 2;
+
+/// Runs the suite, shows the difference of every scenario whose name contains `only`, and says how many logs match.
+pub fn run(project: &Project, only: Option<&str>) -> Result<usize> {
+    c_image::build_conformance(project, KmdfVersion::DEFAULT)?;
+    process::run(lint::host_cargo(project, "build").args(["--package", "drydock"]))?;
+    let folder = project.path("host/drydock/conformance");
+    let explained = explained(&folder)?;
+    let (mut matching, mut argued, mut total) = (0, 0, 0);
+    let mut failures = Vec::new();
+    for (expected, image, arguments) in RECORDINGS {
+        let logs = logs(project, image, arguments)?;
+        for (name, want) in recording(&folder.join(expected))? {
+            total += 1;
+            let got = logs.get(&name).map_or("", String::as_str);
+            if got == want {
+                matching += 1;
+                continue;
+            }
+            if let Some(reason) = explained.get(&name) {
+                argued += 1;
+                println!("differs   {name}: {reason}");
+                continue;
+            }
+            println!("DIFFERS   {name}");
+            if only.is_some_and(|part| name.contains(part)) {
+                print!("{}", side_by_side(&want, got));
+            }
+            failures.push(name);
+        }
+    }
+    println!("{matching} of {total} logs match, {argued} differences explained");
+    if argued * 100 > total * EXPLAINED_PER_HUNDRED {
+        bail!("{argued} explained differences are more than {EXPLAINED_PER_HUNDRED} % of {total}");
+    }
+    if !failures.is_empty() {
+        bail!(
+            "{} logs differ; `cargo xtask conform {}` shows how",
+            failures.len(),
+            failures.first().map_or("", String::as_str)
+        );
+    }
+    Ok(matching)
+}
+
+fn explained(folder: &Path) -> Result<BTreeMap<String, String>> {
+    let path = folder.join("explained.toml");
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let list: Explained = toml::from_str(&text).with_context(|| path.display().to_string())?;
+    let pairs = list.difference.into_iter().map(|d| (d.scenario, d.reason));
+    Ok(pairs.collect())
+}
+
+/// The logs of a folder, by scenario.
+fn recording(folder: &Path) -> Result<BTreeMap<String, String>> {
+    let mut logs = BTreeMap::new();
+    for entry in
+        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?
+    {
+        let path = entry?.path();
+        let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) else {
+            continue;
+        };
+        logs.insert(name.to_owned(), fs::read_to_string(&path)?);
+    }
+    Ok(logs)
+}
+
+/// Runs an image and cuts what it prints into scenarios.
+fn logs(project: &Project, image: &str, arguments: &[&str]) -> Result<BTreeMap<String, String>> {
+    let mut drydock = Command::new(project.path("host/target/debug/drydock"));
+    drydock
+        .args(["run", "--one-processor", "--go-on-after-break"])
+        .args(arguments)
+        .arg(project.images().join(image));
+    let out = drydock
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start `{}`", process::display(&drydock)))?;
+    let mut logs = BTreeMap::new();
+    let mut current: Option<(String, String)> = None;
+    for line in String::from_utf8_lossy(&out.stdout).lines() {
+        let line = match line.split_once("CF| ") {
+            Some((_, line)) => line,
+            None if line.contains("BREAK") => "! BREAK",
+            None => continue,
+        };
+        if let Some(name) = line.strip_prefix("# scenario ") {
+            current = Some((name.to_owned(), String::new()));
+        }
+        let Some((name, log)) = &mut current else {
+            continue;
+        };
+        log.push_str(line);
+        log.push('\n');
+        if line.starts_with("# end ") {
+            logs.insert(name.clone(), std::mem::take(log));
+            current = None;
+        }
+    }
+    if let Some((name, log)) = current {
+        println!(
+            "{image} stopped inside {name}: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
+        logs.insert(name, log);
+    }
+    Ok(logs)
+}
+
+/// The lines both have, and those only one has, marked `-` (the recording) and `+` (drydock).
+fn side_by_side(want: &str, got: &str) -> String {
+    let diff = TextDiff::from_lines(want, got);
+    let lines = diff.iter_all_changes();
+    lines
+        .map(|line| format!("  {} {line}", line.tag()))
+        .collect()
+}
