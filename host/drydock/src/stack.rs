@@ -22,8 +22,11 @@ use crate::{kmdf, loader};
 pub struct Stack {
     node: Arc<DevNode>,
     /// From the function driver upwards.
-    drivers: Vec<(String, Address<DriverObject>)>,
+    drivers: Vec<Loaded>,
 }
+
+/// A loaded driver: the name of its image, and its driver object.
+pub type Loaded = (String, Address<DriverObject>);
 
 impl Stack {
     /// Loads the images, the function driver first, then the filters from the lowest up, and starts a device of that
@@ -71,15 +74,26 @@ impl Stack {
     /// A sentence that names the driver that did not go.
     pub fn unload(self) -> Result<(), String> {
         drop(self.node);
-        for (name, object) in self.drivers.into_iter().rev() {
-            driver::unload(object.0)
-                .map_err(|status| format!("{name} is not unloaded: {status}"))?;
-        }
-        Ok(())
+        unload(self.drivers)
     }
 }
 
-fn load(path: &Path) -> Result<(String, Address<DriverObject>), String> {
+/// Unloads drivers, the one loaded last first.
+///
+/// # Errors
+/// A sentence that names the driver that did not go.
+pub fn unload(drivers: Vec<Loaded>) -> Result<(), String> {
+    for (name, object) in drivers.into_iter().rev() {
+        driver::unload(object.0).map_err(|status| format!("{name} is not unloaded: {status}"))?;
+    }
+    Ok(())
+}
+
+/// Loads an image as a driver, under a service of the image's name.
+///
+/// # Errors
+/// A sentence that names the file and says what is wrong with it, or what its DriverEntry gave.
+pub fn load(path: &Path) -> Result<Loaded, String> {
     let image = loader::load(path, &kmdf::resolve_import).map_err(|error| error.to_string())?;
     for import in &image.missing {
         eprintln!(

@@ -1,15 +1,11 @@
 //! `drydock run`: the shortest way from images to a report.
 
-use crate::kmdf;
-use crate::loader::{self, Image};
-use crate::nt::abi::{Address, DriverObject};
-use crate::nt::pnp::{DevNode, DevNodeConfig};
-use crate::nt::registry::ServiceKey;
-use crate::nt::{self, status::NtStatus};
+use crate::loader;
+use crate::nt;
 use crate::sched::{self, Mode};
+use crate::stack::{self, Stack};
 use crate::verify::{self, Exit};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 /// What to run, and how.
 #[derive(Debug, clap::Args)]
@@ -78,72 +74,31 @@ fn configure(options: &Options) {
 }
 
 fn run_images(options: &Options) -> Result<(), String> {
-    let images: Vec<_> = options
-        .images
-        .iter()
-        .map(|path| load(path))
-        .collect::<Result<_, _>>()?;
-    let mut drivers = Vec::new();
-    for image in &images {
-        drivers.push(start(image)?);
+    match &options.device {
+        Some(id) => {
+            let images: Vec<_> = options.images.iter().map(PathBuf::as_path).collect();
+            let stack = Stack::build(&format!("{id}\\0000"), &images)?;
+            wait_for_threads(options);
+            stack.remove()
+        }
+        None => {
+            let mut drivers = Vec::new();
+            for path in &options.images {
+                drivers.push(stack::load(path)?);
+            }
+            wait_for_threads(options);
+            stack::unload(drivers)
+        }
     }
-    let node = match &options.device {
-        Some(id) => Some(start_device(id, &drivers)?),
-        None => None,
-    };
+}
+
+fn wait_for_threads(options: &Options) {
     let patience = i64::from(options.patience) * 10_000_000;
     if !nt::thread::wait_for_system_threads(patience) {
         eprintln!(
             "drydock: after {} s threads of the drivers are still there; going on (--patience)",
             options.patience
         );
-    }
-    if let Some(node) = node {
-        node.remove()
-            .map_err(|status| format!("the device cannot be removed: {status}"))?;
-    }
-    for driver in drivers.into_iter().rev() {
-        stop(driver);
-    }
-    Ok(())
-}
-
-fn load(path: &Path) -> Result<Arc<Image>, String> {
-    let image = loader::load(path, &kmdf::resolve_import).map_err(|error| error.to_string())?;
-    if !image.missing.is_empty() {
-        eprintln!(
-            "drydock: {} imports what drydock does not have; calling it ends the run: {}",
-            image.name,
-            image.missing.join(", ")
-        );
-    }
-    Ok(image)
-}
-
-fn start(image: &Arc<Image>) -> Result<Address<DriverObject>, String> {
-    let service = ServiceKey::new(&image.name);
-    match nt::driver::load(image, &service) {
-        Ok(driver) => Ok(Address(driver)),
-        Err(status) => Err(format!("{}: its entry failed with {status}", image.name)),
-    }
-}
-
-fn start_device(id: &str, drivers: &[Address<DriverObject>]) -> Result<Arc<DevNode>, String> {
-    let Some((function, filters)) = drivers.split_first() else {
-        return Err("a device needs a driver".to_owned());
-    };
-    let filters: Vec<_> = filters.iter().map(|driver| driver.0).collect();
-    let failed = |what: &str, status: NtStatus| format!("{id}: {what} failed with {status}");
-    let config = DevNodeConfig::new(&format!("{id}\\0000"), function.0, &filters);
-    let node = DevNode::create(config).map_err(|status| failed("adding the device", status))?;
-    node.start()
-        .map_err(|status| failed("starting the device", status))?;
-    Ok(node)
-}
-
-fn stop(driver: Address<DriverObject>) {
-    if let Err(status) = nt::driver::unload(driver.0) {
-        eprintln!("drydock: a driver stays loaded: {status}");
     }
 }
 

@@ -9,7 +9,7 @@ pub const IMAGES: usize = 0x6000_0000_0000;
 /// The space reserved for one image, guard pages included. Nothing else is ever mapped inside a slot.
 pub const IMAGE_SLOT: usize = 0x400_0000;
 /// How many images can be mapped at a time.
-pub const IMAGE_SLOTS: usize = 0x1_0000;
+pub const IMAGE_SLOTS: usize = 0x4000;
 /// The unmapped space at the beginning of a slot; there is at least as much behind the image.
 pub const IMAGE_GUARD: usize = 0x1_0000;
 /// The largest image: the rest of a slot.
@@ -42,3 +42,7 @@ pub fn is_image_address(address: usize) -> bool {
 pub fn is_stub_address(address: usize) -> bool {
     (THUNKS..THUNKS + THUNKS_SIZE).contains(&address)
 }
+
+// The three ranges follow each other.
+const _: () = assert!(IMAGES_END <= STACKS);
+const _: () = assert!(STACKS + STACK_SLOTS * STACK_SLOT <= THUNKS);
