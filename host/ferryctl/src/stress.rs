@@ -6,7 +6,7 @@
 
 use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
@@ -171,7 +171,7 @@ fn mix(
     let devices: Vec<_> = (0..handles)
         .map(|_| ferry::open(platform, path, Access::ReadWrite))
         .collect::<Result<_>>()?;
-    let failed = AtomicBool::new(false);
+    let first_failure = OnceLock::new();
     let mut total = Tally::default();
     std::thread::scope(|scope| {
         let running: Vec<_> = devices
@@ -180,32 +180,31 @@ fn mix(
             .map(|(number, device)| {
                 let number = number as u64;
                 let count = options.count / handles + u64::from(number < options.count % handles);
-                let failed = &failed;
+                let first_failure = &first_failure;
                 scope.spawn(move || {
-                    let mut lane = Lane::new(
-                        &**device,
-                        number * share..(number + 1) * share,
-                        options.depth as usize,
-                        seed.wrapping_add(number),
-                    )?;
-                    let result = lane.run(count, failed, bar);
-                    if result.is_err() {
-                        failed.store(true, Ordering::Relaxed);
-                    }
-                    result.with_context(|| format!("handle {number}"))
+                    let part = number * share..(number + 1) * share;
+                    let depth = options.depth as usize;
+                    let seed = seed.wrapping_add(number);
+                    let result = Lane::new(&**device, part, depth, seed)
+                        .and_then(|mut lane| lane.run(count, first_failure, bar));
+                    result.unwrap_or_else(|error| {
+                        // The others' failures, if any, came later.
+                        let _ = first_failure.set(error.context(format!("handle {number}")));
+                        Tally::default()
+                    })
                 })
             })
             .collect();
-        let mut result = Ok(());
         for lane in running {
             match lane.join() {
-                Ok(Ok(tally)) => total.add(tally),
-                Ok(Err(error)) => result = result.and(Err(error)),
+                Ok(tally) => total.add(tally),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        result
-    })?;
+    });
+    if let Some(error) = first_failure.into_inner() {
+        return Err(error);
+    }
     Ok(total)
 }
 
@@ -283,11 +282,16 @@ impl<'a> Lane<'a> {
         Ok(())
     }
 
-    fn run(&mut self, count: u64, failed: &AtomicBool, bar: &ProgressBar) -> Result<Tally> {
+    fn run(
+        &mut self,
+        count: u64,
+        first_failure: &OnceLock<anyhow::Error>,
+        bar: &ProgressBar,
+    ) -> Result<Tally> {
         let mut left = count;
         while left > 0 || !self.in_flight.is_empty() {
-            if failed.load(Ordering::Relaxed) {
-                bail!("stopped because another handle failed");
+            if first_failure.get().is_some() {
+                break;
             }
             let fresh = self
                 .free
@@ -354,10 +358,18 @@ impl<'a> Lane<'a> {
                 pier::IOCTL_PIER_ECHO_NEITHER
             }
             _ => {
-                let sum = input.iter().map(|byte| usize::from(*byte)).sum();
+                let mut output = vec![0; length];
+                self.rng.fill_bytes(&mut output);
+                let sum: usize = input
+                    .iter()
+                    .chain(&output)
+                    .map(|byte| usize::from(*byte))
+                    .sum();
+                // Information may not exceed the length of the output buffer.
+                let told = Expected::Sum(sum % (length + 1));
                 return (
-                    Operation::control(pier::IOCTL_PIER_SUM, input, Vec::new()),
-                    Expected::Sum(sum),
+                    Operation::control(pier::IOCTL_PIER_SUM, input, output),
+                    told,
                 );
             }
         };
@@ -424,6 +436,7 @@ impl<'a> Lane<'a> {
 mod tests {
     use super::*;
     use crate::platform::fake::{Fake, Flaw};
+    use zerocopy::FromZeros;
 
     fn options(handles: u32) -> Stress {
         Stress {
@@ -478,7 +491,7 @@ mod tests {
 
     #[test]
     fn counters_that_miss_a_request_are_found() {
-        let mut stats = Stats::new(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+        let mut stats = Stats::new_zeroed();
         let before = stats;
         (stats.reads, stats.completed) = (9, 9);
         let sent = |reads| Tally {

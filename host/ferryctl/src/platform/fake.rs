@@ -77,10 +77,18 @@ impl Memory {
                 }
                 (data.len(), Vec::new())
             }
-            Operation::Control { code, input, .. } if code == pier::IOCTL_PIER_SUM.0 => (
-                input.iter().map(|byte| usize::from(*byte)).sum(),
-                Vec::new(),
-            ),
+            Operation::Control {
+                code,
+                input,
+                output,
+            } if code == pier::IOCTL_PIER_SUM.0 => {
+                let sum: usize = input
+                    .iter()
+                    .chain(&output)
+                    .map(|byte| usize::from(*byte))
+                    .sum();
+                (sum % (output.len() + 1), output)
+            }
             Operation::Control { input, .. } => (input.len(), input),
         };
         if let (Some(Flaw::FlipBit), Some(byte)) = (self.flaw, data.first_mut()) {
