@@ -58,7 +58,7 @@ impl<T: Context> TypeInfo<T> {
             assert!(
                 align_of::<Block<T>>() <= 8,
                 "context space is aligned to pointers only (R-OBJ-63)"
-            )
+            );
         };
         Self {
             raw: type_info(name, size_of::<Block<T>>()),

@@ -79,7 +79,7 @@ places! {
     Work: CanComplete CanSend Passive;
     /// `EvtIoStop`: the power thread or whoever runs the queue, IRQL <= `DISPATCH_LEVEL`.
     Stop: CanComplete;
-    /// PnP and power callbacks except surprise removal: `PASSIVE_LEVEL` (R-DEV-65).
+    /// `PnP` and power callbacks except surprise removal: `PASSIVE_LEVEL` (R-DEV-65).
     Pnp: CanComplete Passive;
     /// `EvtDeviceSurpriseRemoval`: nothing may be completed, canceled or purged there (R-CAN-82).
     SurpriseRemoval: Passive;

@@ -25,7 +25,8 @@ pub struct Files<D, F> {
 /// A file object whose open has just begun.
 pub struct NewFile<'a, F> {
     handle: WDFFILEOBJECT,
-    of: PhantomData<(&'a (), fn() -> F)>,
+    scope: PhantomData<&'a ()>,
+    of: PhantomData<fn() -> F>,
 }
 
 impl<F: Context> NewFile<'_, F> {
@@ -164,6 +165,7 @@ unsafe extern "C" fn evt_create<D: DeviceContext, F: Context, H>(
             request,
             NewFile {
                 handle: file,
+                scope: PhantomData,
                 of: PhantomData,
             },
         );

@@ -77,6 +77,7 @@ impl Memory {
     }
 
     /// Copies `from` to `offset` and says how many bytes fitted.
+    #[must_use]
     pub fn write(&self, offset: usize, from: &SharedIn<'_>) -> usize {
         let bytes = self.length.saturating_sub(offset).min(from.len());
         if bytes > 0 {

@@ -246,8 +246,8 @@ impl<K: Kind> ParkedList<K> {
 
     /// When the first request is due.
     pub fn next_due(&self, cx: &mut Cx<'_, impl Place>) -> Option<Instant> {
-        // SAFETY: the head of this list, lock held.
         self.ends.with(cx, |ends| {
+            // SAFETY: the head of this list, lock held.
             unsafe { links(ends.head) }.map(|links| links.due)
         })
     }

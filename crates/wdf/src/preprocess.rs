@@ -47,20 +47,29 @@ pub enum Major {
     Cleanup = 0x12,
 }
 
+/// Where an IRP keeps the pointer to its current stack location.
+///
+/// # Safety
+/// `irp` is a valid IRP the caller's driver has: the overlay arm of the union is in use.
+unsafe fn location_field(irp: PIRP) -> *mut *mut IO_STACK_LOCATION {
+    // SAFETY: in bounds of a valid IRP (contract); no reference is made.
+    let tail = unsafe { &raw mut (*irp).Tail };
+    // SAFETY: every arm of the union is inside it.
+    let overlay = unsafe { &raw mut (*tail).Overlay };
+    // SAFETY: as above.
+    let arm = unsafe { &raw mut (*overlay).__bindgen_anon_2.__bindgen_anon_1 };
+    arm.cast()
+}
+
 /// `IoGetCurrentIrpStackLocation`.
 ///
 /// # Safety
 /// `irp` is a valid IRP the caller's driver has.
 pub(crate) unsafe fn current_location(irp: PIRP) -> *mut IO_STACK_LOCATION {
-    // SAFETY: valid (contract); the overlay arm is the one in use while a driver has the IRP.
-    unsafe {
-        (*irp)
-            .Tail
-            .Overlay
-            .__bindgen_anon_2
-            .__bindgen_anon_1
-            .CurrentStackLocation
-    }
+    // SAFETY: contract of this function.
+    let field = unsafe { location_field(irp) };
+    // SAFETY: a field of a valid IRP.
+    unsafe { field.read() }
 }
 
 /// A read-only view of an arriving IRP.
@@ -104,8 +113,10 @@ impl Arriving<'_> {
                 flags & DO_BUFFERED_OR_DIRECT == 0
             }
             CONTROL | INTERNAL => {
+                // SAFETY: as above; any bytes are a valid value of the union.
+                let parameters = unsafe { (*location).Parameters };
                 // SAFETY: the arm of a control; plain integers.
-                let code = unsafe { (*location).Parameters.DeviceIoControl.IoControlCode };
+                let code = unsafe { parameters.DeviceIoControl.IoControlCode };
                 code & 3 == 3
             }
             _ => false,
@@ -220,14 +231,7 @@ unsafe fn skip_location(irp: PIRP) {
     // SAFETY: as above. One up: at most the value the IRP had above this driver.
     unsafe { count.write(old.wrapping_add(1)) };
     // SAFETY: valid (contract).
-    let location = unsafe {
-        &raw mut (*irp)
-            .Tail
-            .Overlay
-            .__bindgen_anon_2
-            .__bindgen_anon_1
-            .CurrentStackLocation
-    };
+    let location = unsafe { location_field(irp) };
     // SAFETY: a field of a valid IRP.
     let old = unsafe { location.read() };
     // SAFETY: the array of locations goes one further: the caller's own, or the end of the array.

@@ -16,7 +16,7 @@ impl Wide {
     /// The `UNICODE_STRING` that names these units. The framework only reads it.
     pub(crate) fn unicode(self) -> UNICODE_STRING {
         // A longer string than a UNICODE_STRING can hold is cut, not wrapped.
-        let bytes = u16::try_from(self.0.len().saturating_mul(2)).unwrap_or(u16::MAX & !1);
+        let bytes = u16::try_from(self.0.len().saturating_mul(2)).unwrap_or(0xFFFE);
         UNICODE_STRING {
             Length: bytes,
             MaximumLength: bytes,

@@ -80,7 +80,7 @@ impl Target {
         const WITHOUT_WAITING: i32 = wdk_sys::_WDF_IO_TARGET_PURGE_IO_ACTION::WdfIoTargetPurgeIo;
         // SAFETY: referenced; no lock is held (the token).
         unsafe {
-            call_unsafe_wdf_function_binding!(WdfIoTargetPurge, self.handle(), WITHOUT_WAITING)
+            call_unsafe_wdf_function_binding!(WdfIoTargetPurge, self.handle(), WITHOUT_WAITING);
         };
     }
 }
@@ -96,7 +96,7 @@ impl<'r, K: Kind> Request<'r, K> {
             call_unsafe_wdf_function_binding!(
                 WdfRequestFormatRequestUsingCurrentType,
                 self.handle()
-            )
+            );
         };
         Formatted {
             request: self,
@@ -145,8 +145,9 @@ unsafe fn send_failed<'r, K: Kind>(request: WDFREQUEST) -> SendFailed<'r, K> {
     // SAFETY: meaningful after a failed send (R-REQ-41).
     let status = unsafe { call_unsafe_wdf_function_binding!(WdfRequestGetStatus, request) };
     // SAFETY: contract of this function.
+    let request = unsafe { Request::present(request) };
     SendFailed {
-        request: unsafe { Request::present(request) },
+        request,
         status: Status::from_raw(status),
     }
 }
@@ -204,6 +205,12 @@ impl<'r, K: Kind> Formatted<'r, '_, K> {
     }
 }
 
+/// `ULONG_PTR` as `usize`: the same width by definition.
+#[expect(clippy::cast_possible_truncation, reason = "kernels here are 64-bit")]
+const fn information(raw: u64) -> usize {
+    raw as usize
+}
+
 unsafe extern "C" fn evt_request_completion<K: Kind, C: OnDone<K>>(
     request: WDFREQUEST,
     target: WDFIOTARGET,
@@ -220,7 +227,7 @@ unsafe extern "C" fn evt_request_completion<K: Kind, C: OnDone<K>>(
     let status = Status::from_raw(unsafe { io_status.__bindgen_anon_1.Status });
     let completion = Completion {
         status,
-        information: io_status.Information as usize,
+        information: information(io_status.Information),
     };
     // SAFETY: the target is live during its completion routine.
     let device = unsafe { call_unsafe_wdf_function_binding!(WdfIoTargetGetDevice, target) };

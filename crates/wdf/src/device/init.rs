@@ -55,7 +55,8 @@ pub enum IoType {
 pub struct DeviceInit<'i, R> {
     init: PWDFDEVICE_INIT,
     ours: bool,
-    of: PhantomData<(&'i mut WDFDEVICE_INIT, fn() -> R)>,
+    lent: PhantomData<&'i mut WDFDEVICE_INIT>,
+    role: PhantomData<fn() -> R>,
 }
 
 impl<'i> DeviceInit<'i, Undecided> {
@@ -65,7 +66,8 @@ impl<'i> DeviceInit<'i, Undecided> {
         Self {
             init,
             ours: false,
-            of: PhantomData,
+            lent: PhantomData,
+            role: PhantomData,
         }
     }
 
@@ -89,7 +91,8 @@ impl<'i> DeviceInit<'i, Undecided> {
         DeviceInit {
             init,
             ours: false,
-            of: PhantomData,
+            lent: PhantomData,
+            role: PhantomData,
         }
     }
 }
@@ -101,7 +104,8 @@ impl<R> DeviceInit<'_, R> {
         Self {
             init,
             ours: true,
-            of: PhantomData,
+            lent: PhantomData,
+            role: PhantomData,
         }
     }
 
@@ -140,7 +144,7 @@ impl<'i, R: Role> DeviceInit<'i, R> {
                 WdfDeviceInitSetRequestAttributes,
                 self.init,
                 &raw mut requests
-            )
+            );
         };
         let mut attributes = context::attributes::<D>();
         let mut device: WDFDEVICE = core::ptr::null_mut();
@@ -157,6 +161,7 @@ impl<'i, R: Role> DeviceInit<'i, R> {
         self.ours = false;
         Ok(NewDevice {
             handle: device,
+            scope: PhantomData,
             of: PhantomData,
         })
     }

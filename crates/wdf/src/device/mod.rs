@@ -84,7 +84,8 @@ impl<D: DeviceContext> Device<D> {
 /// A device in the middle of being set up: created, its context not yet installed.
 pub struct NewDevice<'i, D: DeviceContext, R> {
     handle: WDFDEVICE,
-    of: PhantomData<(&'i (), fn() -> (D, R))>,
+    scope: PhantomData<&'i ()>,
+    of: PhantomData<fn() -> (D, R)>,
 }
 
 impl<D: DeviceContext, R> NewDevice<'_, D, R> {

@@ -1,4 +1,4 @@
-//! PnP and power callbacks.
+//! `PnP` and power callbacks.
 //!
 //! They run at `PASSIVE_LEVEL`, one at a time per device except surprise removal (R-DEV-65), but not serialised with queue callbacks.
 
@@ -38,7 +38,7 @@ impl<D: DeviceContext> Default for PnpCallbacks<D> {
 /// Runs `F`, which cannot fail, for the device of a callback.
 ///
 /// # Safety
-/// Within a PnP callback of `device`, at place `P`; a value of `F` was handed in.
+/// Within a `PnP` callback of `device`, at place `P`; a value of `F` was handed in.
 unsafe fn tell<D: DeviceContext, P: Place, F>(device: WDFDEVICE)
 where
     F: Fn(&mut Cx<'_, P>, &Device<D>) + Stateless,

@@ -45,7 +45,8 @@ impl Serves<Unmanaged> for Control {}
 pub struct QueueConfig<D, P = Io, M = Unmanaged, S = NoStop> {
     raw: WDF_IO_QUEUE_CONFIG,
     passive: bool,
-    of: PhantomData<fn() -> (D, P, M, S)>,
+    of: PhantomData<fn() -> (D, P)>,
+    may: PhantomData<fn() -> (M, S)>,
 }
 
 /// A stop handler for queues whose requests are always ended soon by whoever has them: leave every request to its owner.
@@ -69,6 +70,7 @@ impl<D: DeviceContext> QueueConfig<D> {
             raw,
             passive: false,
             of: PhantomData,
+            may: PhantomData,
         }
     }
 
@@ -100,6 +102,7 @@ impl<D: DeviceContext> QueueConfig<D> {
             raw: self.raw,
             passive: true,
             of: PhantomData,
+            may: PhantomData,
         }
     }
 }
@@ -166,6 +169,7 @@ impl<D: DeviceContext, P: QueuePlace, M, S> QueueConfig<D, P, M, S> {
             raw: self.raw,
             passive: self.passive,
             of: PhantomData,
+            may: PhantomData,
         }
     }
 
@@ -181,6 +185,7 @@ impl<D: DeviceContext, P: QueuePlace, M, S> QueueConfig<D, P, M, S> {
             raw: self.raw,
             passive: self.passive,
             of: PhantomData,
+            may: PhantomData,
         }
     }
 }

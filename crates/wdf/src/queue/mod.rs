@@ -45,7 +45,7 @@ impl Queue {
                 self.handle(),
                 None,
                 core::ptr::null_mut()
-            )
+            );
         };
     }
 

@@ -101,9 +101,8 @@ impl Queue {
                 return Ok(Retrieved::Empty);
             };
             // SAFETY: finding took a reference for us (R-QUE-96); dropped below in every case.
-            let found = Found {
-                request: unsafe { ObjectRef::adopt(handle.cast()) },
-            };
+            let request = unsafe { ObjectRef::adopt(handle.cast()) };
+            let found = Found { request };
             if !wanted(&found) {
                 return Ok(Retrieved::NotYet);
             }

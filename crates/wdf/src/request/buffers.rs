@@ -199,7 +199,7 @@ fn input_of(request: WDFREQUEST) -> Result<(NonNull<u8>, usize), Status> {
             &raw mut length
         )
     };
-    retrieved(status, at, length as usize)
+    retrieved(status, at, length)
 }
 
 fn output_of(request: WDFREQUEST) -> Result<(NonNull<u8>, usize), Status> {
@@ -214,7 +214,7 @@ fn output_of(request: WDFREQUEST) -> Result<(NonNull<u8>, usize), Status> {
             &raw mut length
         )
     };
-    retrieved(status, at, length as usize)
+    retrieved(status, at, length)
 }
 
 /// The bytes of memory locked in the caller's context, or nothing.
@@ -226,7 +226,7 @@ fn locked(memory: WDFMEMORY) -> (NonNull<u8>, usize) {
         // SAFETY: a child of the owned request, alive until it completes (R-REQ-75).
         unsafe { call_unsafe_wdf_function_binding!(WdfMemoryGetBuffer, memory, &raw mut length) }
     };
-    NonNull::new(at.cast()).map_or((NonNull::dangling(), 0), |at| (at, length as usize))
+    NonNull::new(at.cast()).map_or((NonNull::dangling(), 0), |at| (at, length))
 }
 
 impl Request<'_, Write> {

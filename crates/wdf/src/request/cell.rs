@@ -82,7 +82,7 @@ pub(crate) fn attributes<T: RequestContext>() -> WDF_OBJECT_ATTRIBUTES {
         assert!(
             align_of::<Space<T>>() <= 8,
             "context space is aligned to pointers only (R-OBJ-63)"
-        )
+        );
     };
     WDF_OBJECT_ATTRIBUTES {
         ContextTypeInfo: &raw const RECORD.0,
@@ -159,8 +159,10 @@ pub(crate) unsafe fn context<'a, T: RequestContext>(request: WDFREQUEST) -> Opti
         return None;
     }
     let space = ptr::from_ref(cell).cast::<Space<T>>();
-    // SAFETY: the invariant of `driver`: a Space<T> lies here, its value initialised; only shared references are ever made.
-    unsafe { (&raw const (*space).value).cast::<T>().as_ref() }
+    // SAFETY: the invariant of `driver`: a Space<T> lies here.
+    let value = unsafe { &raw const (*space).value }.cast::<T>();
+    // SAFETY: initialised by the same invariant; only shared references are ever made.
+    unsafe { value.as_ref() }
 }
 
 unsafe extern "C" fn evt_destroy<T: RequestContext>(object: WDFOBJECT) {
@@ -170,7 +172,9 @@ unsafe extern "C" fn evt_destroy<T: RequestContext>(object: WDFOBJECT) {
     };
     if cell.driver.swap(ptr::null_mut(), Ordering::AcqRel) == type_key::<T>() {
         let space = ptr::from_ref(cell).cast::<Space<T>>();
-        // SAFETY: initialised by the invariant of `driver`; null now keeps a second drop away.
-        unsafe { ptr::drop_in_place((&raw const (*space).value).cast::<T>().cast_mut()) };
+        // SAFETY: a Space<T> lies here by the invariant of `driver`.
+        let value = unsafe { &raw const (*space).value }.cast::<T>();
+        // SAFETY: initialised; null now keeps a second drop away.
+        unsafe { ptr::drop_in_place(value.cast_mut()) };
     }
 }

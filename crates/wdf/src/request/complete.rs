@@ -30,7 +30,7 @@ pub fn faults() -> u32 {
 unsafe fn complete(request: WDFREQUEST, status: FinalStatus) {
     // SAFETY: contract of this function.
     unsafe {
-        call_unsafe_wdf_function_binding!(WdfRequestComplete, request, status.status().raw())
+        call_unsafe_wdf_function_binding!(WdfRequestComplete, request, status.status().raw());
     };
 }
 
@@ -75,6 +75,7 @@ impl<'r, K: Kind> Request<'r, K> {
     }
 
     /// `WdfRequestComplete` with success and the Information that was written, which cannot exceed the buffer (R-REQ-16).
+    #[expect(clippy::needless_pass_by_value, reason = "an amount is claimed once")]
     pub fn complete_written(
         self,
         _cx: &Cx<'_, impl CanComplete>,

@@ -51,6 +51,7 @@ pub enum AnyOf<'r> {
 
 impl<'r> Request<'r, Any> {
     /// Finds out what this request is. Stands for `WdfRequestGetParameters`. Ownership stays with the caller.
+    #[must_use]
     pub fn classify(self) -> AnyOf<'r> {
         const READ: i32 = wdk_sys::_WDF_REQUEST_TYPE::WdfRequestTypeRead;
         const WRITE: i32 = wdk_sys::_WDF_REQUEST_TYPE::WdfRequestTypeWrite;

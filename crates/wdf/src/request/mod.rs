@@ -123,7 +123,7 @@ pub struct Canceled<'r, K: Kind> {
     not_send: PhantomData<*mut ()>,
 }
 
-impl<'r, K: Kind> Canceled<'r, K> {
+impl<K: Kind> Canceled<'_, K> {
     /// # Safety
     /// As [`Request::present`], and the request is canceled and no longer cancelable.
     pub(crate) unsafe fn present(handle: WDFREQUEST) -> Self {

@@ -7,12 +7,21 @@ use wdk_sys::{WDF_REQUEST_PARAMETERS, WDFREQUEST, call_unsafe_wdf_function_bindi
 use super::{Canceled, InternalIoctl, Ioctl, Kind, Read, Request, Write};
 use crate::preprocess::current_location;
 
+/// The structure's size as its `USHORT` field wants it.
+#[expect(clippy::cast_possible_truncation, reason = "checked by the assertion")]
+const SIZE: u16 = {
+    assert!(size_of::<WDF_REQUEST_PARAMETERS>() <= u16::MAX as usize);
+    size_of::<WDF_REQUEST_PARAMETERS>() as u16
+};
+
 /// `WdfRequestGetParameters` of a request the caller owns.
 pub(super) fn get(request: WDFREQUEST) -> WDF_REQUEST_PARAMETERS {
     let mut parameters = MaybeUninit::<WDF_REQUEST_PARAMETERS>::zeroed();
     let at = parameters.as_mut_ptr();
-    // SAFETY: inside the local; a USHORT field at offset 0 (WDF_REQUEST_PARAMETERS_INIT writes nothing else).
-    unsafe { (&raw mut (*at).Size).write(const { size_of::<WDF_REQUEST_PARAMETERS>() as u16 }) };
+    // SAFETY: inside the local.
+    let size = unsafe { &raw mut (*at).Size };
+    // SAFETY: as above; WDF_REQUEST_PARAMETERS_INIT writes nothing else.
+    unsafe { size.write(SIZE) };
     // SAFETY: the request is owned by the caller, so it has a current stack location; the size is right (R-REQ-42).
     unsafe { call_unsafe_wdf_function_binding!(WdfRequestGetParameters, request, at) };
     // SAFETY: zeroed memory is a valid value of this plain C structure.
@@ -47,7 +56,7 @@ impl Request<'_, Read> {
         // SAFETY: a read's arm of the union (type invariant of the kind), plain integers.
         let read = unsafe { parameters.Parameters.Read };
         TransferParameters {
-            length: read.Length as usize,
+            length: read.Length,
             offset: read.DeviceOffset,
         }
     }
@@ -61,7 +70,7 @@ impl Request<'_, Write> {
         // SAFETY: a write's arm of the union (type invariant of the kind), plain integers.
         let write = unsafe { parameters.Parameters.Write };
         TransferParameters {
-            length: write.Length as usize,
+            length: write.Length,
             offset: write.DeviceOffset,
         }
     }
@@ -74,8 +83,8 @@ pub(super) fn ioctl(request: WDFREQUEST) -> IoctlParameters {
     let control = unsafe { parameters.Parameters.DeviceIoControl };
     IoctlParameters {
         code: control.IoControlCode,
-        input: control.InputBufferLength as usize,
-        output: control.OutputBufferLength as usize,
+        input: control.InputBufferLength,
+        output: control.OutputBufferLength,
     }
 }
 

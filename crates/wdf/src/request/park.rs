@@ -194,8 +194,9 @@ impl<K: Kind> Parked<K> {
     /// `request` came from [`into_raw`](Self::into_raw) of a token of kind `K`, and this is done once.
     pub(crate) unsafe fn from_raw(request: NonNull<WDFREQUEST__>) -> Self {
         // SAFETY: the reference given up by `into_raw`.
+        let request = unsafe { ObjectRef::adopt(request.cast()) };
         Self {
-            request: unsafe { ObjectRef::adopt(request.cast()) },
+            request,
             kind: PhantomData,
         }
     }

@@ -82,6 +82,7 @@ impl<'s> StopContext<'s> {
     }
 
     /// Tries to become the owner. Stands for `WdfRequestUnmarkCancelable` where the request is parked.
+    #[must_use]
     pub fn claim(self, _cx: &Cx<'_, Stop>) -> Claim<'s> {
         // SAFETY: the framework keeps the object during the callback.
         match unsafe { claim(self.request) } {

@@ -122,14 +122,11 @@ impl<'r> CallerRequest<'r> {
             unsafe { call_unsafe_wdf_function_binding!(WdfDeviceEnqueueRequest, device, request) };
         match Status::from_raw(status).ok() {
             Ok(()) => Ok(Disposition::gone()),
-            // SAFETY: a failed hand-over leaves ownership here (R-REQ-05), under the same brand.
-            Err(status) => Err((
-                Self {
-                    request: unsafe { Request::present(request) },
-                    device,
-                },
-                status,
-            )),
+            Err(status) => {
+                // SAFETY: a failed hand-over leaves ownership here (R-REQ-05), under the same brand.
+                let request = unsafe { Request::present(request) };
+                Err((Self { request, device }, status))
+            }
         }
     }
 
