@@ -1,6 +1,7 @@
-//! Forwarding: down with a completion routine, up with what the lower driver said.
+//! Forwarding: down with a completion routine, up with the lower driver's status and Information unchanged.
 
 use wdf::{
+    Status,
     cx::{CanSend, Cx, Done},
     device::Device,
     request::{Any, Disposition, Request},
@@ -17,25 +18,39 @@ impl OnDone<Any> for Carried {
 
     fn done<'r>(
         cx: &mut Cx<'_, Done>,
-        _device: &Device<Crossing>,
+        device: &Device<Crossing>,
         request: Request<'r, Any>,
         completion: Completion,
     ) -> Disposition<'r> {
+        // Before the completion, so that whoever saw it finds it counted.
+        device.counters.completed.count();
+        // Information is what the lower driver left in the IRP.
         request.complete(cx, completion.status)
     }
 }
 
-/// Sends the request to the lower device.
+/// Sends the request to the lower device. Afterwards it may be complete already.
 pub(crate) fn forward<'r>(
     cx: &Cx<'_, impl CanSend>,
     device: &Crossing,
     request: Request<'r, Any>,
 ) -> Disposition<'r> {
+    device.counters.forwarded.count();
     match request
         .format_current_type(&device.lower)
         .send::<Carried>(cx)
     {
         Ok(sent) => sent,
-        Err(failed) => failed.request.complete_empty(cx, failed.status),
+        Err(failed) => {
+            device.counters.forwarded.uncount();
+            device.counters.failed.count();
+            // The target is purged because the device is gone, whatever the target says of itself.
+            let status = if device.is_leaving() {
+                Status::DEVICE_NOT_CONNECTED
+            } else {
+                failed.status
+            };
+            failed.request.complete_empty(cx, status)
+        }
     }
 }

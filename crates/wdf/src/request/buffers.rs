@@ -152,6 +152,12 @@ impl<'r> Buffered<'_, 'r> {
         unsafe { core::slice::from_raw_parts(self.at.as_ptr(), self.input) }
     }
 
+    /// Whether the requestor has room for any output.
+    #[must_use]
+    pub const fn has_output(&self) -> bool {
+        self.output != 0
+    }
+
     /// The output; overwrites the input.
     pub fn output(&mut self) -> Output<'_, 'r> {
         Output::new(self.at, self.output)

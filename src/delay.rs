@@ -1,0 +1,144 @@
+//! Delaying: requests are parked, cancelable, until their time has come; then the pump sends them.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use wdf::{
+    Status,
+    clock::{Instant, Span},
+    cx::{CanComplete, Cancel, Cx, Io, Work},
+    device::Device,
+    request::{Any, Canceled, Disposition, OnCancel, ParkError, Request, Unparked},
+};
+
+use crate::{device::Crossing, forward::forward};
+
+/// What is delayed from now on. Changed under the registry's lock, read anywhere.
+#[derive(Default)]
+pub(crate) struct DelayRule {
+    /// Operations delayed; 0: no delay.
+    ops: AtomicU32,
+    /// For how long.
+    millis: AtomicU32,
+    /// The control handle that set it.
+    owner: AtomicU64,
+    /// The pump shall send everything now.
+    hurry: AtomicBool,
+}
+
+impl DelayRule {
+    /// Whether such a request is delayed.
+    pub(crate) fn matches(&self, op: u32) -> bool {
+        self.ops.load(Ordering::Acquire) & op != 0
+    }
+
+    /// A new rule instead of the old one. What is parked keeps its time.
+    pub(crate) fn set(&self, owner: u64, ops: u32, millis: u32) {
+        self.millis.store(millis, Ordering::Relaxed);
+        self.owner.store(owner, Ordering::Relaxed);
+        self.ops.store(ops, Ordering::Release);
+    }
+
+    /// No delay from now on. What is parked keeps its time.
+    pub(crate) fn end(&self) {
+        self.ops.store(0, Ordering::Release);
+    }
+
+    /// No delay, for what is parked neither. The caller wakes the pump.
+    pub(crate) fn end_at_once(&self) {
+        self.end();
+        self.hurry.store(true, Ordering::Release);
+    }
+
+    /// Whether that control handle set the last delay.
+    pub(crate) fn is_of(&self, owner: u64) -> bool {
+        self.owner.load(Ordering::Relaxed) == owner
+    }
+}
+
+/// Gets a delayed request that was canceled.
+struct Delayed;
+
+impl OnCancel<Any> for Delayed {
+    type Device = Crossing;
+
+    fn canceled<'r>(
+        cx: &mut Cx<'_, Cancel>,
+        device: &Device<Crossing>,
+        request: Canceled<'r, Any>,
+    ) -> Disposition<'r> {
+        device.delayed.remove(cx, &request);
+        cancel(cx, device, request)
+    }
+}
+
+/// Completes a request whose cancellation came while it was delayed.
+pub(crate) fn cancel<'r>(
+    cx: &Cx<'_, impl CanComplete>,
+    device: &Crossing,
+    request: Canceled<'r, Any>,
+) -> Disposition<'r> {
+    device.counters.canceled.count();
+    request.complete(cx, Status::CANCELLED)
+}
+
+/// Parks the request.
+pub(crate) fn park<'r>(
+    cx: &mut Cx<'_, Io>,
+    device: &Device<Crossing>,
+    request: Request<'r, Any>,
+) -> Disposition<'r> {
+    let due = Instant::now().after(Span::from_millis(
+        device.delay.millis.load(Ordering::Relaxed),
+    ));
+    let file = request.file_key();
+    device.counters.delayed.count();
+    match request.park::<Delayed>() {
+        Ok((parked, token)) => {
+            // Not on the list: canceled already, and its handler has it.
+            if device.delayed.insert(cx, token, due, file) {
+                device.alarm.ask(cx, due);
+                if device.is_leaving() {
+                    device.pump.wake();
+                }
+            }
+            parked
+        }
+        Err(ParkError::Canceled(request)) => cancel(cx, device, request),
+        Err(ParkError::NotParkable(request, _)) => {
+            device.counters.delayed.uncount();
+            forward(cx, device, request)
+        }
+    }
+}
+
+/// Sends what is due and says when the next one will be. Only the pump calls it.
+pub(crate) fn drain(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) -> Option<Instant> {
+    let all = device.delay.hurry.swap(false, Ordering::AcqRel);
+    loop {
+        let token = if all || device.is_leaving() {
+            device.delayed.take_any(cx)
+        } else {
+            device.delayed.take_due(cx, Instant::now())
+        };
+        let Some(token) = token else {
+            return device.delayed.next_due(cx);
+        };
+        token.unpark(cx, |cx, request| match request {
+            Unparked::Owned(request) => forward(cx, device, request),
+            Unparked::Canceled(request) => cancel(cx, device, request),
+        });
+    }
+}
+
+/// Ends every delayed request with `status`: the device is going.
+pub(crate) fn flush(cx: &mut Cx<'_, impl CanComplete>, device: &Crossing, status: Status) {
+    while let Some(token) = device.delayed.take_any(cx) {
+        token.unpark(cx, |cx, request| match request {
+            Unparked::Owned(request) => {
+                device.counters.failed.count();
+                request.complete_empty(cx, status)
+            }
+            Unparked::Canceled(request) => cancel(cx, device, request),
+        });
+    }
+}

@@ -1,0 +1,151 @@
+//! Holding: requests wait in the held queue until they are released, grow too old, or are canceled there.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use wdf::{
+    Status,
+    clock::{Instant, Span},
+    cx::{Cancel, Cx, Io, Work},
+    device::Device,
+    queue::{Found, Retrieved},
+    request::{Any, Canceled, Disposition, Request},
+};
+
+use crate::{
+    device::{Crossing, Passage},
+    forward::forward,
+};
+
+/// What is held from now on, and how much may go. Changed under the registry's lock, read anywhere.
+#[derive(Default)]
+pub(crate) struct HoldRule {
+    /// Operations held; 0: no hold.
+    ops: AtomicU32,
+    /// Milliseconds after which a request is released by itself.
+    max_age_ms: AtomicU32,
+    /// The control handle that set it.
+    owner: AtomicU64,
+    /// Held requests that may go although the hold lasts.
+    released: AtomicU32,
+}
+
+impl HoldRule {
+    /// Whether such a request is held.
+    pub(crate) fn matches(&self, op: u32) -> bool {
+        self.ops.load(Ordering::Acquire) & op != 0
+    }
+
+    fn is_on(&self) -> bool {
+        self.ops.load(Ordering::Acquire) != 0
+    }
+
+    /// A new rule instead of the old one. The caller wakes the pump.
+    pub(crate) fn set(&self, owner: u64, ops: u32, max_age_ms: u32) {
+        self.max_age_ms.store(max_age_ms, Ordering::Relaxed);
+        self.owner.store(owner, Ordering::Relaxed);
+        self.ops.store(ops, Ordering::Release);
+    }
+
+    /// No hold. The caller wakes the pump, which releases everything.
+    pub(crate) fn end(&self) {
+        self.ops.store(0, Ordering::Release);
+    }
+
+    /// Whether that control handle set the last hold.
+    pub(crate) fn is_of(&self, owner: u64) -> bool {
+        self.owner.load(Ordering::Relaxed) == owner
+    }
+
+    /// Lets `count` more go. The caller wakes the pump.
+    pub(crate) fn release(&self, count: u32) {
+        self.released.fetch_add(count, Ordering::AcqRel);
+    }
+}
+
+/// Puts the request into the held queue.
+pub(crate) fn keep<'r>(
+    cx: &mut Cx<'_, Io>,
+    device: &Device<Crossing>,
+    request: Request<'r, Any>,
+) -> Disposition<'r> {
+    let max_age = Span::from_millis(device.hold.max_age_ms.load(Ordering::Relaxed));
+    let release_at = Instant::now().after(max_age);
+    if let Some(passage) = request.context::<Passage>() {
+        passage
+            .release_at
+            .store(release_at.units(), Ordering::Release);
+    }
+    device.counters.held.count();
+    match request.forward(cx, &device.held) {
+        Ok(gone) => {
+            device.alarm.ask(cx, release_at);
+            // The hold may have ended, or the device begun to go, between the decision and the arrival in the queue.
+            if !device.hold.is_on() || device.is_leaving() {
+                device.pump.wake();
+            }
+            gone
+        }
+        Err((request, _)) => {
+            // The queue is purged: the device is going.
+            device.counters.held.uncount();
+            forward(cx, device, request)
+        }
+    }
+}
+
+/// `EvtIoCanceledOnQueue` of the held queue: canceled by its program, by the closing of its handle, or by a purge.
+pub(crate) fn canceled<'r>(
+    cx: &mut Cx<'_, Cancel>,
+    device: &Device<Crossing>,
+    request: Canceled<'r, Any>,
+) -> Disposition<'r> {
+    let status = if device.is_leaving() {
+        device.counters.failed.count();
+        Status::DEVICE_NOT_CONNECTED
+    } else {
+        device.counters.canceled.count();
+        Status::CANCELLED
+    };
+    request.complete(cx, status)
+}
+
+/// Sends what may go, oldest first, and says when the next one will be too old. Only the pump calls it.
+pub(crate) fn drain(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) -> Option<Instant> {
+    loop {
+        let now = Instant::now();
+        let next = core::cell::Cell::new(None);
+        let due = |at: &AtomicU64| Instant::from_units(at.load(Ordering::Acquire));
+        let wanted = |found: &Found| {
+            let release_at = found
+                .context::<Passage>()
+                .map_or(now, |passage| due(&passage.release_at));
+            next.set(Some(release_at));
+            release_at <= now
+                || !device.hold.is_on()
+                || device.hold.released.load(Ordering::Acquire) != 0
+        };
+        let retrieved = device.held.retrieve_next_if(cx, wanted, |cx, request| {
+            let old = request
+                .context::<Passage>()
+                .is_none_or(|passage| due(&passage.release_at) <= now);
+            if device.hold.is_on() && !old {
+                // The hold may have been set since `wanted` looked: then there is nothing to take.
+                let take = |count: u32| count.checked_sub(1);
+                _ = device
+                    .hold
+                    .released
+                    .fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
+            }
+            forward(cx, device, request)
+        });
+        match retrieved {
+            Ok(Retrieved::Done) => {}
+            Ok(Retrieved::NotYet) => return next.get(),
+            // Nothing is left that a release could have meant. A paused queue belongs to a device that is going.
+            Ok(Retrieved::Empty) | Err(_) => {
+                device.hold.released.store(0, Ordering::Release);
+                return None;
+            }
+        }
+    }
+}

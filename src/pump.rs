@@ -1,0 +1,78 @@
+//! The pump: the one place that sends what has waited, at `PASSIVE_LEVEL`, one run at a time per device (filter rules 1 and 2).
+//!
+//! Alarm, controls and handlers only wake it. A request that completes inside a send wakes nothing: the loops in
+//! [`hold::drain`] and [`delay::drain`] go on, so the stack does not grow with what waits.
+
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use wdf::{
+    Status,
+    cx::{Cx, Passive, TimerTick, Work},
+    device::{Device, NewDevice},
+    work_item::WorkItem,
+};
+
+use crate::{delay, device::Crossing, hold};
+
+/// Not scheduled.
+const IDLE: u8 = 0;
+/// Scheduled or running, and it has seen everything so far.
+const RUNNING: u8 = 1;
+/// Scheduled or running, with something to look at since.
+const AGAIN: u8 = 2;
+
+/// Wakes and serialises the runs.
+///
+/// The work item is enqueued on the way from IDLE only, and only the run goes back to IDLE: two runs never overlap, although the
+/// framework would let them.
+pub(crate) struct Pump {
+    state: AtomicU8,
+    work: WorkItem,
+}
+
+impl Pump {
+    pub(crate) fn new<R>(
+        cx: &Cx<'_, impl Passive>,
+        device: &NewDevice<'_, Crossing, R>,
+    ) -> Result<Self, Status> {
+        Ok(Self {
+            state: AtomicU8::new(IDLE),
+            work: WorkItem::new(cx, device, run)?,
+        })
+    }
+
+    /// Has the device looked at soon. IRQL <= `DISPATCH_LEVEL`.
+    pub(crate) fn wake(&self) {
+        if self.state.swap(AGAIN, Ordering::AcqRel) == IDLE {
+            self.work.enqueue();
+        }
+    }
+}
+
+/// The alarm: something is due.
+pub(crate) fn alarm(cx: &mut Cx<'_, TimerTick>, device: &Device<Crossing>) {
+    device.alarm.rang(cx);
+    device.pump.wake();
+}
+
+/// The work item.
+fn run(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) {
+    loop {
+        device.pump.state.store(RUNNING, Ordering::Release);
+        let next = [hold::drain(cx, device), delay::drain(cx, device)]
+            .into_iter()
+            .flatten()
+            .min();
+        if let Some(due) = next {
+            device.alarm.ask(cx, due);
+        }
+        if device
+            .pump
+            .state
+            .compare_exchange(RUNNING, IDLE, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+        {
+            return;
+        }
+    }
+}
