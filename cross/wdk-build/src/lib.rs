@@ -395,6 +395,13 @@ impl Config {
         }
         for p in self.library_paths()? {
             println!("cargo::rustc-link-search={}", p.display());
+            // Cargo itself does not look at native libraries again.
+            for library in fs::read_dir(&p)
+                .map_err(|e| IoError::with_path(&p, e))?
+                .flatten()
+            {
+                println!("cargo::rerun-if-changed={}", library.path().display());
+            }
         }
         let entry = match self.driver_config {
             DriverConfig::Kmdf(_) => "FxDriverEntry",

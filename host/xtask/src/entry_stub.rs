@@ -2,9 +2,9 @@
 
 use std::{fs, process::Command};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::{cross_cargo::CrossCargo, process, toolchain::TARGET};
+use crate::{cross_cargo::CrossCargo, process, wdk_tree::write_if_changed};
 
 /// Puts `WdfDriverEntry.lib` into the tree's library folder.
 pub fn build(cross: &CrossCargo<'_>) -> Result<()> {
@@ -22,38 +22,32 @@ pub fn build(cross: &CrossCargo<'_>) -> Result<()> {
         text += "#[unsafe(no_mangle)]\npub static mut WdfFunctionCount: u32 = FUNCTIONS;\n\
                  #[unsafe(no_mangle)]\npub static mut WdfClientVersionHigherThanFramework: u8 = 0;\n";
     }
-    if fs::read_to_string(&version).ok().as_deref() != Some(&text) {
-        fs::write(&version, &text)?;
-    }
+    write_if_changed(&version, text.as_bytes())?;
 
     let mut cargo = cross.cargo("rustc");
     cargo.arg("--quiet").arg("--manifest-path");
     cargo.arg(cross.tree.root.join("wdf-driver-entry/Cargo.toml"));
     cargo.env("KMDF_VERSION_RS", &version);
-    // An object, not bitcode: C drivers link it too.
-    cargo.args(["--", "--emit=obj", "-Clinker-plugin-lto=no"]);
-    process::run(&mut cargo)?;
-
-    let deps = cross
+    // One object, not bitcode: C drivers link it too.
+    let object = cross
         .tree
         .target
-        .join(TARGET)
-        .join(cross.profile.folder())
-        .join("deps");
-    let object = fs::read_dir(&deps)?
-        .filter_map(Result::ok)
-        .map(|e| e.path())
-        .find(|p| {
-            p.extension().is_some_and(|e| e == "o" || e == "obj")
-                && p.file_name()
-                    .is_some_and(|n| n.to_string_lossy().starts_with("wdf_driver_entry"))
-        })
-        .with_context(|| format!("no object of the entry stub in {}", deps.display()))?;
-    let library = cross.tree.wdf_libraries().join("WdfDriverEntry.lib");
+        .join(format!("wdf_driver_entry-{}.obj", cross.profile.folder()));
+    cargo.args(["--", "-Clinker-plugin-lto=no", "-Ccodegen-units=1"]);
+    cargo.arg(format!("--emit=obj={}", object.display()));
+    process::run(&mut cargo)?;
+
+    // Written only if it differs: a newer library makes both drivers link again.
+    let fresh = object.with_extension("lib");
+    let mut librarian = Command::new(cross.tools.llvm("llvm-lib"));
     process::output(
-        Command::new(cross.tools.llvm("llvm-lib"))
-            .arg(format!("/out:{}", library.display()))
+        librarian
+            .arg(format!("/out:{}", fresh.display()))
             .arg(object),
+    )?;
+    write_if_changed(
+        &cross.tree.wdf_libraries().join("WdfDriverEntry.lib"),
+        &fs::read(fresh)?,
     )?;
     Ok(())
 }

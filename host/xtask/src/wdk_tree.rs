@@ -30,63 +30,49 @@ pub struct WdkTree {
 }
 
 impl WdkTree {
-    /// Writes the tree for `kmdf` unless it is there already.
+    /// Brings the tree for `kmdf` up to date.
     pub fn assemble(project: &Project, tools: &Toolchain, kmdf: KmdfVersion) -> Result<Self> {
-        let wdf = wdf_header::generate(&project.path("cross/tables"), kmdf)?;
-        let mut files = vec![(format!("Include/wdf/kmdf/{kmdf}/wdf.h"), wdf.into_bytes())];
+        let cross = project.path("cross");
+        let wdf = wdf_header::generate(&cross.join("tables"), kmdf)?;
+        let wdf_folder = format!("Include/wdf/kmdf/{kmdf}");
+        let mut headers = vec![(format!("{wdf_folder}/wdf.h"), wdf.into_bytes())];
+        collect(&cross.join("include/wdf"), &wdf_folder, &mut headers)?;
         collect(
-            &project.path("cross/include/wdf"),
-            &format!("Include/wdf/kmdf/{kmdf}"),
-            &mut files,
-        )?;
-        collect(
-            &project.path("cross/include/km"),
+            &cross.join("include/km"),
             &format!("Include/{SDK}/km"),
-            &mut files,
+            &mut headers,
         )?;
         collect(
-            &project.path("cross/include/shared"),
+            &cross.join("include/shared"),
             &format!("Include/{SDK}/shared"),
-            &mut files,
+            &mut headers,
         )?;
-        collect(&project.path("cross/defs"), "defs", &mut files)?;
-        collect(
-            &project.path("cross/wdf-driver-entry"),
-            "wdf-driver-entry",
-            &mut files,
-        )?;
-        collect(&project.path("cross/wdk-build"), "wdk-build", &mut files)?;
-        files.push(("driver-model.toml".into(), driver_model(kmdf).into_bytes()));
 
-        let mut hash = Sha256::new();
-        hash.update(tools.identity()?);
-        for (name, contents) in &files {
-            hash.update(format!("{name} {}\n", contents.len()));
-            hash.update(contents);
-        }
-        let key: String = hash
-            .finalize()
-            .iter()
-            .take(6)
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        // It decides what bindgen is told.
+        collect(&cross.join("wdk-build"), "wdk-build", &mut headers)?;
+
+        let key = key(&tools.identity()?, &headers);
         let folder = project.cross_target().join(format!("kmdf-{kmdf}-{key}"));
+        if !folder.exists() {
+            remove_stale(project, kmdf)?;
+        }
         let tree = Self {
             root: folder.join("wdk"),
             target: folder.join("build"),
             kmdf,
         };
 
-        let done = folder.join("complete");
-        if !done.exists() {
-            for (name, contents) in &files {
-                let path = tree.root.join(name);
-                fs::create_dir_all(path.parent().context("a file has a folder")?)?;
-                fs::write(&path, contents).with_context(|| path.display().to_string())?;
-            }
-            tree.import_libraries(tools)?;
-            fs::write(done, "")?;
+        let mut files = headers;
+        collect(
+            &cross.join("wdf-driver-entry"),
+            "wdf-driver-entry",
+            &mut files,
+        )?;
+        files.push(("driver-model.toml".into(), driver_model(kmdf).into_bytes()));
+        for (name, contents) in &files {
+            write_if_changed(&tree.root.join(name), contents)?;
         }
+        tree.import_libraries(&cross.join("defs"), tools)?;
         Ok(tree)
     }
 
@@ -117,31 +103,77 @@ impl WdkTree {
         folders
     }
 
-    fn import_libraries(&self, tools: &Toolchain) -> Result<()> {
-        fs::create_dir_all(self.kernel_libraries())?;
-        fs::create_dir_all(self.wdf_libraries())?;
+    /// Makes the import libraries whose list changed; whoever links them is told by their time.
+    fn import_libraries(&self, defs: &Path, tools: &Toolchain) -> Result<()> {
         for (name, folder) in [
             ("ntoskrnl", self.kernel_libraries()),
             ("hal", self.kernel_libraries()),
             ("WdfLdr", self.wdf_libraries()),
         ] {
-            process::output(
-                Command::new(tools.llvm("llvm-dlltool"))
+            let def = fs::read(defs.join(format!("{name}.def")))?;
+            let used = self.root.join("defs").join(format!("{name}.def"));
+            let library = folder.join(format!("{name}.lib"));
+            if write_if_changed(&used, &def)? || !library.exists() {
+                fs::create_dir_all(folder)?;
+                let mut dlltool = Command::new(tools.llvm("llvm-dlltool"));
+                dlltool
                     .args(["-m", "i386:x86-64", "-d"])
-                    .arg(self.root.join("defs").join(format!("{name}.def")))
+                    .arg(&used)
                     .arg("-l")
-                    .arg(folder.join(format!("{name}.lib"))),
-            )?;
+                    .arg(library);
+                process::output(&mut dlltool)?;
+            }
         }
         // wdk-sys names these; nothing in them is used by a Rust driver.
         for empty in ["BufferOverflowFastFailK", "wmilib"] {
-            fs::write(
-                self.kernel_libraries().join(format!("{empty}.lib")),
-                b"!<arch>\n",
-            )?;
+            let library = self.kernel_libraries().join(format!("{empty}.lib"));
+            write_if_changed(&library, b"!<arch>\n")?;
         }
         Ok(())
     }
+}
+
+/// Names what bindings depend on: the compiler and every byte of the headers.
+fn key(compiler: &str, headers: &[(String, Vec<u8>)]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(compiler);
+    for (name, contents) in headers {
+        hash.update(format!("{name} {}\n", contents.len()));
+        hash.update(contents);
+    }
+    hash.finalize()
+        .iter()
+        .take(6)
+        .map(|b| format!("{b:02x}"))
+        .collect()
+}
+
+/// Removes the folders of earlier headers of this version.
+fn remove_stale(project: &Project, kmdf: KmdfVersion) -> Result<()> {
+    let Ok(entries) = fs::read_dir(project.cross_target()) else {
+        return Ok(()); // nothing was built yet
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(&format!("kmdf-{kmdf}-"))
+        {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a file unless it has these contents already; true if it wrote.
+pub fn write_if_changed(path: &Path, contents: &[u8]) -> Result<bool> {
+    if fs::read(path).is_ok_and(|old| old == contents) {
+        return Ok(false);
+    }
+    fs::create_dir_all(path.parent().context("a file has a folder")?)?;
+    fs::write(path, contents).with_context(|| path.display().to_string())?;
+    Ok(true)
 }
 
 fn driver_model(kmdf: KmdfVersion) -> String {
@@ -169,4 +201,19 @@ fn collect(from: &Path, to: &str, files: &mut Vec<(String, Vec<u8>)>) -> Result<
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Issue: changing a header never leaves stale bindings behind. wdk-macros caches per folder.
+    #[test]
+    fn one_changed_byte_of_a_header_means_another_folder() {
+        let header = |text: &str| vec![("wdf.h".to_string(), text.as_bytes().to_vec())];
+        let before = key("rustc 1.96", &header("a"));
+        assert_eq!(before, key("rustc 1.96", &header("a")));
+        assert_ne!(before, key("rustc 1.96", &header("b")));
+        assert_ne!(before, key("rustc 1.97", &header("a")));
+    }
 }
