@@ -265,7 +265,7 @@ fn assign_buffer(call: &Call, memory: u64, buffer: u64, size: u64) -> NtStatus {
 fn range(view: &MemoryView, offset: u64, length: u64) -> Result<u64, NtStatus> {
     match offset.checked_add(length) {
         None => Err(NtStatus::INTEGER_OVERFLOW),
-        Some(end) if end > view.size as u64 => Err(NtStatus::BUFFER_TOO_SMALL),
+        Some(end) if end > view.size as u64 => Err(NtStatus::INVALID_BUFFER_SIZE),
         Some(_) => Ok(view.address + offset),
     }
 }

@@ -187,7 +187,7 @@ rusty_fork_test! {
         let data = memory(32);
         guest::put_bytes(data, b"0123456789abcdef");
         assert_eq!(t.status("WdfMemoryCopyFromBuffer", &[object, 8, data, 8]), NtStatus::SUCCESS);
-        assert_eq!(t.status("WdfMemoryCopyFromBuffer", &[object, 9, data, 8]), NtStatus::BUFFER_TOO_SMALL);
+        assert_eq!(t.status("WdfMemoryCopyFromBuffer", &[object, 9, data, 8]), NtStatus::INVALID_BUFFER_SIZE);
         assert_eq!(t.status("WdfMemoryCopyToBuffer", &[object, 8, data + 16, 8]), NtStatus::SUCCESS);
         assert_eq!(guest::bytes(data + 16, 8), b"01234567");
         assert_eq!(t.status("WdfMemoryAssignBuffer", &[object, data, 8]), NtStatus::INVALID_DEVICE_REQUEST);
