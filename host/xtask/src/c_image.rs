@@ -20,7 +20,8 @@ use crate::{
 };
 
 /// What a driver is written against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Model {
     /// KMDF: entered through the stub that binds to the framework.
     Kmdf,
@@ -41,32 +42,54 @@ pub struct CDriver<'a> {
     pub includes: Vec<PathBuf>,
     /// Where the image and its map go.
     pub folder: PathBuf,
+    /// Warnings in its own sources are errors; otherwise they are not shown.
+    pub strict: bool,
 }
 
-/// Compiles and links one driver.
-pub fn build(project: &Project, kmdf: KmdfVersion, driver: &CDriver<'_>) -> Result<Image> {
-    let tools = Toolchain::find()?;
-    let tree = WdkTree::assemble(project, &tools, kmdf)?;
-    if driver.model == Model::Kmdf {
-        let profile = Profile::Release;
+/// Headers, libraries and entry stub for one KMDF version.
+#[derive(Debug)]
+pub struct CKit<'a> {
+    project: &'a Project,
+    tools: Toolchain,
+    tree: WdkTree,
+}
+
+impl<'a> CKit<'a> {
+    /// Prepares what every driver is compiled with.
+    pub fn prepare(project: &'a Project, kmdf: KmdfVersion) -> Result<Self> {
+        let tools = Toolchain::find()?;
+        let tree = WdkTree::assemble(project, &tools, kmdf)?;
         entry_stub::build(&CrossCargo {
             project,
             tools: &tools,
             tree: &tree,
-            profile,
+            profile: Profile::Release,
         })?;
+        Ok(Self {
+            project,
+            tools,
+            tree,
+        })
     }
+}
 
+/// Compiles and links one driver.
+pub fn build(kit: &CKit<'_>, driver: &CDriver<'_>) -> Result<Image> {
+    let CKit {
+        project,
+        tools,
+        tree,
+    } = kit;
     let objects = tree.target.with_file_name("c").join(driver.name);
     fs::create_dir_all(&objects)?;
     fs::create_dir_all(&driver.folder)?;
-    let mut link = link_command(&tools, &tree, driver);
+    let mut link = link_command(tools, tree, driver);
     for source in &driver.sources {
         let object = objects
             .join(source.file_name().context("a source is a file")?)
             .with_extension("obj");
         process::output(&mut compile_command(
-            project, &tools, &tree, driver, source, &object,
+            project, tools, tree, driver, source, &object,
         ))?;
         link.arg(object);
     }
@@ -94,11 +117,15 @@ fn compile_command(
         "-mno-mmx",
         "-fno-asynchronous-unwind-tables",
     ]);
-    clang.args([
-        "-funwind-tables",
-        "-w",
-        "-Werror=implicit-function-declaration",
-    ]);
+    clang.args(["-funwind-tables", "-Werror=implicit-function-declaration"]);
+    if driver.strict {
+        // Pool tags are multi-character constants, and callbacks rarely use every parameter.
+        clang.args(["-Wall", "-Wextra", "-Werror"]);
+        clang.args(["-Wno-multichar", "-Wno-four-char-constants"]);
+        clang.args(["-Wno-unused-parameter", "-Wno-missing-field-initializers"]);
+    } else {
+        clang.arg("-w");
+    }
     clang.arg(format!(
         "-ffile-prefix-map={}=ferry",
         project.root().display()
@@ -113,13 +140,11 @@ fn compile_command(
         clang.arg(format!("-D{define}"));
     }
     clang.arg(format!("-DKMDF_VERSION_MINOR={}", tree.kmdf.minor()));
-    for include in driver
-        .includes
-        .iter()
-        .cloned()
-        .chain(tree.include_folders(driver.model == Model::Kmdf))
-    {
+    for include in &driver.includes {
         clang.arg("-I").arg(include);
+    }
+    for include in tree.include_folders(driver.model == Model::Kmdf) {
+        clang.arg("-isystem").arg(include);
     }
     clang.arg(source).arg("-o").arg(object);
     clang
@@ -161,6 +186,7 @@ fn link_command(tools: &Toolchain, tree: &WdkTree, driver: &CDriver<'_>) -> Comm
 
 /// The conformance driver, with the scenarios for runs with the framework verifier off, then on.
 pub fn build_conformance(project: &Project, kmdf: KmdfVersion) -> Result<Vec<Image>> {
+    let kit = CKit::prepare(project, kmdf)?;
     let suite = project.path("host/drydock/conformance");
     let mut sources: Vec<PathBuf> = fs::read_dir(suite.join("src"))?
         .map(|e| Ok(e?.path()))
@@ -195,8 +221,9 @@ pub fn build_conformance(project: &Project, kmdf: KmdfVersion) -> Result<Vec<Ima
             sources,
             includes: vec![suite.join("src")],
             folder: project.images(),
+            strict: false,
         };
-        images.push(build(project, kmdf, &driver)?);
+        images.push(build(&kit, &driver)?);
     }
     Ok(images)
 }

@@ -2,6 +2,7 @@
 
 mod app;
 mod audit;
+mod c_drivers;
 mod c_image;
 mod conform;
 mod cross_cargo;
@@ -25,7 +26,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    c_image::{CDriver, Model},
+    c_image::{CDriver, CKit, Model},
     cross_cargo::Profile,
     drivers::BuildOptions,
     kmdf::KmdfVersion,
@@ -73,6 +74,14 @@ enum Command {
     Conform {
         /// Show the differences of the scenarios whose name contains this
         scenario: Option<String>,
+    },
+    /// Build the drivers in C that drydock is tested with (host/drydock/tests/drivers), to target/images/c
+    CDrivers {
+        /// Only these
+        names: Vec<String>,
+        /// KMDF version the drivers ask for
+        #[arg(long, default_value_t = KmdfVersion::DEFAULT)]
+        kmdf: KmdfVersion,
     },
     /// Compile a driver written in C to target/images/c/NAME.sys
     Cc {
@@ -138,6 +147,12 @@ fn run(command: Command) -> Result<()> {
         Command::Conform { scenario } => {
             conform::run(&project, scenario.as_deref()).map(|_matching| ())
         }
+        Command::CDrivers { names, kmdf } => {
+            for image in c_drivers::build(&project, kmdf, &names)? {
+                println!("{}", image.line(&project));
+            }
+            Ok(())
+        }
         Command::Cc {
             name,
             sources,
@@ -152,11 +167,10 @@ fn run(command: Command) -> Result<()> {
                 sources,
                 includes,
                 folder,
+                strict: false,
             };
-            println!(
-                "{}",
-                c_image::build(&project, kmdf, &driver)?.line(&project)
-            );
+            let kit = CKit::prepare(&project, kmdf)?;
+            println!("{}", c_image::build(&kit, &driver)?.line(&project));
             Ok(())
         }
         Command::Audit { images } => audit::run(&project, &images).map(|_checks| ()),

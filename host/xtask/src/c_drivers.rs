@@ -1,0 +1,68 @@
+//! The drivers in C that drydock is tested with, by their list.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::{
+    c_image::{self, CDriver, CKit, Model},
+    drivers::Image,
+    kmdf::KmdfVersion,
+    project::Project,
+};
+
+const FOLDER: &str = "host/drydock/tests/drivers";
+
+/// `drivers.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    driver: Vec<Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    /// File name of the image, without `.sys`.
+    name: String,
+    model: Model,
+    /// Relative to the list.
+    sources: Vec<String>,
+}
+
+/// Compiles the drivers named, or all of the list, to `target/images/c`.
+pub fn build(project: &Project, kmdf: KmdfVersion, names: &[String]) -> Result<Vec<Image>> {
+    let folder = project.path(FOLDER);
+    let list = read(&folder.join("drivers.toml"))?;
+    for name in names {
+        if !list.driver.iter().any(|driver| driver.name == *name) {
+            let known: Vec<&str> = list.driver.iter().map(|d| d.name.as_str()).collect();
+            bail!("there is no driver {name}; known: {}", known.join(", "));
+        }
+    }
+    let kit = CKit::prepare(project, kmdf)?;
+    let wanted = |entry: &&Entry| names.is_empty() || names.contains(&entry.name);
+    list.driver
+        .iter()
+        .filter(wanted)
+        .map(|entry| {
+            c_image::build(
+                &kit,
+                &CDriver {
+                    name: &entry.name,
+                    model: entry.model,
+                    sources: entry.sources.iter().map(|s| folder.join(s)).collect(),
+                    includes: Vec::new(),
+                    folder: project.images().join("c"),
+                    strict: true,
+                },
+            )
+        })
+        .collect()
+}
+
+fn read(path: &Path) -> Result<List> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    toml::from_str(&text).with_context(|| path.display().to_string())
+}
