@@ -7,7 +7,7 @@ use std::{process::Command, time::Instant};
 use anyhow::{Result, bail};
 
 use crate::{
-    audit, c_image,
+    audit, c_drivers, c_image,
     cross_cargo::Profile,
     drivers::{self, BuildOptions},
     inf,
@@ -163,6 +163,9 @@ fn build(project: &Project) -> Result<Count> {
         }
     }
     for image in c_image::build_conformance(project, KmdfVersion::DEFAULT)? {
+        println!("{}", image.line(project));
+    }
+    for image in c_drivers::build(project, KmdfVersion::DEFAULT, &[])? {
         println!("{}", image.line(project));
     }
     Ok(Count::ONE)
