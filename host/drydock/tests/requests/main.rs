@@ -7,4 +7,5 @@ mod bench;
 mod cancellation;
 mod misuse;
 mod queues;
+mod rate;
 mod targets;

@@ -299,6 +299,8 @@ fn stop_acknowledge(call: &Call, request: u64, requeue: u8) {
 fn wdm_get_irp(call: &Call, request: u64) -> u64 {
     let request = resolve(request);
     if request.require_not_completed(call, "R-REQ-49").is_err() {
+        // (observed, R-CHK-19) This getter reports twice.
+        let _: Result<(), NtStatus> = request.require_not_completed(call, "R-CHK-19");
         return 0;
     }
     request.irp().map_or(0, |irp| irp.raw() as u64)
