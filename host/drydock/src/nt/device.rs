@@ -201,7 +201,7 @@ pub fn detach(target: *mut DeviceObject) {
             .attached_to
             .set(std::ptr::null_mut());
         view.attached_device.set(std::ptr::null_mut());
-        is_delete_pending(target) && view.reference_count.load(Ordering::Acquire) == 0
+        is_delete_pending(target) && is_free(target)
     };
     if finish {
         finish_delete(target);
@@ -244,19 +244,18 @@ pub fn related(file: *mut FileObject) -> *mut DeviceObject {
     attached_top(at(file).device_object.get())
 }
 
-/// IoDeleteDevice: takes the device out of its driver's list; it goes when nobody has it open.
+/// IoDeleteDevice: takes the device out of its driver's list; it goes when nobody has it open and nothing is attached to it.
 pub fn delete(device: *mut DeviceObject) {
     thread::require_at_most(thread::APC_LEVEL, "IoDeleteDevice");
-    let view = at(device);
-    if !view.attached_device.get().is_null() {
-        verify::violation(
-            "NT-DEV-02",
-            "IoDeleteDevice of a device to which another is still attached: that one will send requests to freed memory",
-        );
-    }
-    let again = match DEVICES.lock().get_mut(&(device as usize)) {
-        Some(info) => std::mem::replace(&mut info.delete_pending, true),
-        None => true,
+    // The lower driver of a stack works off IRP_MN_REMOVE_DEVICE first: the device above is still attached then, and takes
+    // the deleted device with it when it detaches.
+    let (again, free) = {
+        let _guard = TOPOLOGY.lock();
+        let again = match DEVICES.lock().get_mut(&(device as usize)) {
+            Some(info) => std::mem::replace(&mut info.delete_pending, true),
+            None => true,
+        };
+        (again, is_free(device))
     };
     if again {
         verify::violation(
@@ -264,9 +263,15 @@ pub fn delete(device: *mut DeviceObject) {
             "IoDeleteDevice of a device that is deleted already",
         );
     }
-    if view.reference_count.load(Ordering::Acquire) == 0 {
+    if free {
         finish_delete(device);
     }
+}
+
+/// Nobody has the device open, and no device is attached to it.
+fn is_free(device: *mut DeviceObject) -> bool {
+    let view = at(device);
+    view.attached_device.get().is_null() && view.reference_count.load(Ordering::Acquire) == 0
 }
 
 fn unlink(device: *mut DeviceObject) {
@@ -326,7 +331,7 @@ pub(super) fn open(device: *mut DeviceObject) -> Result<(), NtStatus> {
 /// The file is gone again.
 pub(super) fn close(device: *mut DeviceObject) {
     let last = at(device).reference_count.fetch_sub(1, Ordering::AcqRel) == 1;
-    if last && is_delete_pending(device) {
+    if last && is_delete_pending(device) && is_free(device) {
         finish_delete(device);
     }
     if last {
