@@ -7,6 +7,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Read,
     path::Path,
     process::{Command, Stdio},
 };
@@ -114,16 +115,27 @@ fn logs(project: &Project, image: &str, arguments: &[&str]) -> Result<BTreeMap<S
         .args(["run", "--one-processor", "--go-on-after-break"])
         .args(arguments)
         .arg(project.images().join(image));
-    let out = drydock
+    // One pipe for both: reports of misuse belong between the lines of the driver.
+    let (mut reader, writer) = std::io::pipe()?;
+    drydock
         .stdin(Stdio::null())
-        .output()
+        .stdout(writer.try_clone()?)
+        .stderr(writer);
+    let mut child = drydock
+        .spawn()
         .with_context(|| format!("cannot start `{}`", process::display(&drydock)))?;
+    // The command keeps our ends of the pipe open.
+    drop(drydock);
+    let mut out = Vec::new();
+    reader.read_to_end(&mut out)?;
+    child.wait()?;
+    let out = String::from_utf8_lossy(&out);
     let mut logs = BTreeMap::new();
     let mut current: Option<(String, String)> = None;
-    for line in String::from_utf8_lossy(&out.stdout).lines() {
+    for line in out.lines() {
         let line = match line.split_once("CF| ") {
             Some((_, line)) => line,
-            None if line.contains("BREAK") => "! BREAK",
+            None if line.starts_with("BREAK ") => "! BREAK",
             None => continue,
         };
         if let Some(name) = line.strip_prefix("# scenario ") {
@@ -140,10 +152,9 @@ fn logs(project: &Project, image: &str, arguments: &[&str]) -> Result<BTreeMap<S
         }
     }
     if let Some((name, log)) = current {
-        println!(
-            "{image} stopped inside {name}: {}",
-            String::from_utf8_lossy(&out.stderr)
-        );
+        let end: Vec<&str> = out.lines().rev().take(30).collect();
+        println!("{image} stopped inside {name}:");
+        end.iter().rev().for_each(|line| println!("  {line}"));
         logs.insert(name, log);
     }
     Ok(logs)
