@@ -120,7 +120,8 @@ pub fn framework_break(statement: &'static str, text: impl Into<String>) {
     if settings().break_is_fatal {
         end(Severity::Break, Some(statement), None, text);
     }
-    eprintln!("BREAK {statement}: {text}");
+    // Among the debug output, as the framework prints it.
+    output::print(&format!("BREAK {statement}: {text}\n"));
 }
 
 /// How many BREAKs there were so far.
