@@ -26,6 +26,11 @@ impl KmdfVersion {
     /// Every Windows 10 has this one.
     pub const DEFAULT: Self = Self { minor: 15 };
 
+    /// Every version the kit knows, oldest first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        COUNTS.iter().map(|(minor, _)| Self { minor: *minor })
+    }
+
     /// The x of 1.x.
     pub fn minor(self) -> u8 {
         self.minor

@@ -9,6 +9,7 @@ mod cross_cargo;
 mod demo;
 mod drivers;
 mod entry_stub;
+mod headers;
 mod inf;
 mod kmdf;
 mod lint;

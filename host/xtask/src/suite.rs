@@ -7,10 +7,10 @@ use std::{process::Command, time::Instant};
 use anyhow::{Result, bail};
 
 use crate::{
-    audit, c_drivers, c_image,
+    audit, c_drivers, c_image, conform,
     cross_cargo::Profile,
     drivers::{self, BuildOptions},
-    inf,
+    headers, inf,
     kmdf::KmdfVersion,
     lint, process,
     project::Project,
@@ -27,10 +27,11 @@ pub struct Count {
 }
 
 impl Count {
-    const ONE: Self = Self {
-        passed: 1,
-        failed: 0,
-    };
+    const ONE: Self = Self::passed(1);
+
+    const fn passed(passed: usize) -> Self {
+        Self { passed, failed: 0 }
+    }
 
     fn add(&mut self, other: Self) {
         self.passed += other.passed;
@@ -79,6 +80,10 @@ const STEPS: &[Step] = &[
         run: audited,
     },
     Step {
+        name: "headers of every KMDF version",
+        run: |p| headers::check(p).map(Count::passed),
+    },
+    Step {
         name: "INF lint",
         run: |p| inf::run(p, inf::Args::default()).map(|()| Count::ONE),
     },
@@ -93,6 +98,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "scenarios on the images",
         run: scenarios,
+    },
+    Step {
+        name: "conformance with the recorded logs",
+        run: |p| conform::run(p, None).map(Count::passed),
     },
     Step {
         name: "the same bytes from two folders",
@@ -172,8 +181,7 @@ fn build(project: &Project) -> Result<Count> {
 }
 
 fn audited(project: &Project) -> Result<Count> {
-    let passed = audit::run(project, &[])?;
-    Ok(Count { passed, failed: 0 })
+    audit::run(project, &[]).map(Count::passed)
 }
 
 fn abi_tests(project: &Project) -> Result<Count> {

@@ -15,7 +15,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{kmdf::KmdfVersion, process, project::Project, toolchain::Toolchain, wdf_header};
 
-const MINGW_INCLUDE: &str = "/usr/share/mingw-w64/include";
+/// Debian's mingw-w64 headers, which the kit's own lie before.
+pub const MINGW_INCLUDE: &str = "/usr/share/mingw-w64/include";
 const SDK: &str = "10.0.26100.0";
 
 /// A WDK-shaped tree on disk, and the target folder that belongs to it.
