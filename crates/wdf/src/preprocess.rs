@@ -82,14 +82,13 @@ pub struct Arriving<'a> {
 }
 
 impl Arriving<'_> {
-    /// Whether it is paging I/O: `IRP_PAGING_IO`, `IRP_NOCACHE` with paging, or `IRP_SYNCHRONOUS_PAGING_IO`.
+    /// Whether it is paging I/O: `IRP_PAGING_IO`. (`IRP_SYNCHRONOUS_PAGING_IO` says nothing alone: its bit is also `IRP_INPUT_OPERATION`.)
     #[must_use]
     pub fn is_paging_io(&self) -> bool {
         const IRP_PAGING_IO: u32 = 0x2;
-        const IRP_SYNCHRONOUS_PAGING_IO: u32 = 0x40;
         // SAFETY: valid for reads (type invariant).
         let flags = unsafe { (*self.irp.as_ptr()).Flags };
-        flags & (IRP_PAGING_IO | IRP_SYNCHRONOUS_PAGING_IO) != 0
+        flags & IRP_PAGING_IO != 0
     }
 
     /// Whether its buffers are raw addresses that mean something only in this thread's process: a `METHOD_NEITHER` control, or a read or
