@@ -23,6 +23,8 @@ struct Info {
     name: Option<String>,
     security: Option<Security>,
     delete_pending: bool,
+    /// The deletion is done but for references of the object.
+    finished: bool,
 }
 
 static DEVICES: Lock<BTreeMap<usize, Info>> = Lock::new(BTreeMap::new());
@@ -79,6 +81,8 @@ pub fn create(
     view.device_object_extension.set(hidden);
     at(hidden).kind.set(13);
     at(hidden).device_object.set(device);
+    // The device keeps its driver; `delete_now` lets go of it.
+    object::reference(driver.cast());
     if let Some(name) = &name
         && let Err(status) = namespace::insert(name, Entry::Device(super::abi::Address(device)))
     {
@@ -92,7 +96,6 @@ pub fn create(
             ..Info::default()
         },
     );
-    object::reference(driver.cast());
     let _guard = TOPOLOGY.lock();
     let driver = at(driver);
     view.next_device.set(driver.device_object.get());
@@ -187,7 +190,7 @@ pub fn attach(source: *mut DeviceObject, target: *mut DeviceObject) -> Option<*m
 
 /// IoDetachDevice: `target` is the device below.
 pub fn detach(target: *mut DeviceObject) {
-    let finish = {
+    {
         let _guard = TOPOLOGY.lock();
         let view = at(target);
         let above = view.attached_device.get();
@@ -201,11 +204,8 @@ pub fn detach(target: *mut DeviceObject) {
             .attached_to
             .set(std::ptr::null_mut());
         view.attached_device.set(std::ptr::null_mut());
-        is_delete_pending(target) && is_free(target)
-    };
-    if finish {
-        finish_delete(target);
     }
+    finish_if_unused(target);
 }
 
 /// IoGetAttachedDevice: the top of the stack `device` is in.
@@ -244,18 +244,13 @@ pub fn related(file: *mut FileObject) -> *mut DeviceObject {
     attached_top(at(file).device_object.get())
 }
 
-/// IoDeleteDevice: takes the device out of its driver's list; it goes when nobody has it open and nothing is attached to it.
+/// IoDeleteDevice: the device goes when nobody has it open and no device is attached to it any more (a driver deletes its
+/// device before those above have detached from it).
 pub fn delete(device: *mut DeviceObject) {
     thread::require_at_most(thread::APC_LEVEL, "IoDeleteDevice");
-    // The lower driver of a stack works off IRP_MN_REMOVE_DEVICE first: the device above is still attached then, and takes
-    // the deleted device with it when it detaches.
-    let (again, free) = {
-        let _guard = TOPOLOGY.lock();
-        let again = match DEVICES.lock().get_mut(&(device as usize)) {
-            Some(info) => std::mem::replace(&mut info.delete_pending, true),
-            None => true,
-        };
-        (again, is_free(device))
+    let again = match DEVICES.lock().get_mut(&(device as usize)) {
+        Some(info) => std::mem::replace(&mut info.delete_pending, true),
+        None => true,
     };
     if again {
         verify::violation(
@@ -263,15 +258,29 @@ pub fn delete(device: *mut DeviceObject) {
             "IoDeleteDevice of a device that is deleted already",
         );
     }
-    if free {
-        finish_delete(device);
-    }
+    finish_if_unused(device);
 }
 
-/// Nobody has the device open, and no device is attached to it.
-fn is_free(device: *mut DeviceObject) -> bool {
+/// Finishes a deletion that waited, if nothing keeps the device now.
+fn finish_if_unused(device: *mut DeviceObject) {
     let view = at(device);
-    view.attached_device.get().is_null() && view.reference_count.load(Ordering::Acquire) == 0
+    let finish = {
+        let _guard = TOPOLOGY.lock();
+        let mut devices = DEVICES.lock();
+        let unused = view.reference_count.load(Ordering::Acquire) == 0
+            && view.attached_device.get().is_null();
+        match devices.get_mut(&(device as usize)) {
+            Some(info) if info.delete_pending && !info.finished && unused => {
+                info.finished = true;
+                true
+            }
+            _ => false,
+        }
+    };
+    if finish {
+        unlink(device);
+        object::dereference(Kind::Device, device.cast());
+    }
 }
 
 fn unlink(device: *mut DeviceObject) {
@@ -291,11 +300,6 @@ fn unlink(device: *mut DeviceObject) {
         }
         other = entry.next_device.get();
     }
-}
-
-fn finish_delete(device: *mut DeviceObject) {
-    unlink(device);
-    object::dereference(Kind::Device, device.cast());
 }
 
 /// The last reference is gone: the name goes with it. Called by the object manager.
@@ -331,10 +335,8 @@ pub(super) fn open(device: *mut DeviceObject) -> Result<(), NtStatus> {
 /// The file is gone again.
 pub(super) fn close(device: *mut DeviceObject) {
     let last = at(device).reference_count.fetch_sub(1, Ordering::AcqRel) == 1;
-    if last && is_delete_pending(device) && is_free(device) {
-        finish_delete(device);
-    }
     if last {
+        finish_if_unused(device);
         super::pnp::device_closed(device);
     }
     object::dereference(Kind::Device, device.cast());

@@ -35,4 +35,7 @@ pub mod timer;
 pub mod wait;
 pub mod workitem;
 
+#[cfg(test)]
+mod tests;
+
 pub use pnp::power;
