@@ -179,13 +179,10 @@ pub fn dispatch(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
 fn passes_by(device: &Ref<Device>, queue: Option<&Ref<Queue>>, major: u8) -> bool {
     match queue {
         None => true,
-        Some(queue) => device.is_filter() && device.io().is_default(queue) && !takes(queue, major),
+        Some(queue) => {
+            device.is_filter() && device.io().is_default(queue) && !queue.has_handler(major)
+        }
     }
-}
-
-/// Whether a queue can take a request of this major function: a manual one takes any.
-fn takes(queue: &Queue, major: u8) -> bool {
-    queue.dispatching() == Dispatching::Manual || queue.has_handler(major)
 }
 
 fn pass_down(device: &Ref<Device>, irp: IrpRef) -> NtStatus {

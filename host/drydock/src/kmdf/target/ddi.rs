@@ -10,6 +10,7 @@ use super::format::{self, Kind};
 use super::memory::Buffer;
 use super::{Target, TargetState, open, state};
 use crate::nt;
+use crate::nt::abi::{at, mj, mn};
 use crate::nt::status::NtStatus;
 
 export! {
@@ -31,6 +32,7 @@ export! {
     "WdfIoTargetFormatRequestForIoctl" => format_ioctl[target: u64, request: u64, code: u32, input: u64, input_offsets: u64, output: u64, output_offsets: u64] -> NtStatus, DISPATCH;
     "WdfIoTargetFormatRequestForInternalIoctl" => format_internal[target: u64, request: u64, code: u32, input: u64, input_offsets: u64, output: u64, output_offsets: u64] -> NtStatus, DISPATCH;
     "WdfIoTargetFormatRequestForInternalIoctlOthers" => format_others[target: u64, request: u64, code: u32, first: u64, first_offsets: u64, second: u64, second_offsets: u64, fourth: u64, fourth_offsets: u64] -> NtStatus, DISPATCH;
+    "WdfIoTargetQueryForInterface" => query_for_interface[target: u64, interface_type: u64, interface: u64, size: u16, version: u16, specific: u64] -> NtStatus, PASSIVE;
     "WdfIoTargetQueryTargetProperty" => query_property[target: u64, property: u32, length: u32, buffer: u64, result_length: u64] -> NtStatus, PASSIVE;
     "WdfIoTargetAllocAndQueryTargetProperty" => alloc_and_query_property[target: u64, property: u32, pool: u32, attributes: u64, out: u64] -> NtStatus, PASSIVE;
 }
@@ -231,6 +233,40 @@ fn format_others(
         (fourth, fourth_offsets),
     ];
     format_with(target, request, Kind::Others { code }, &memories)
+}
+
+/// `WdfIoTargetQueryForInterface`: asks the target's stack for a function interface. PASSIVE_LEVEL.
+fn query_for_interface(
+    call: &Call,
+    target: u64,
+    interface_type: u64,
+    interface: u64,
+    size: u16,
+    version: u16,
+    specific: u64,
+) -> NtStatus {
+    call.require(interface_type, "InterfaceType");
+    call.require(interface, "Interface");
+    let Some(opened) = resolve(target).opened() else {
+        return NtStatus::INVALID_DEVICE_STATE;
+    };
+    let irp = nt::irp::allocate(opened.stack_size);
+    at(irp).io_status.status.set(NtStatus::NOT_SUPPORTED);
+    let next = nt::irp::next(irp);
+    next.major_function.set(mj::PNP);
+    next.minor_function.set(mn::QUERY_INTERFACE);
+    let arguments = [
+        interface_type,
+        u64::from(size) | u64::from(version) << 16,
+        interface,
+        specific,
+    ];
+    for (slot, argument) in next.parameters.iter().zip(arguments) {
+        slot.set(argument);
+    }
+    let status = nt::irp::send_and_wait(opened.device.get(), irp);
+    nt::irp::free(irp);
+    status
 }
 
 /// The bytes of a property of the device behind a target.

@@ -89,8 +89,8 @@ pub struct Sent {
     waiter: Option<Arc<Event>>,
     /// The timeout has elapsed (R-TGT-60).
     timed_out: bool,
-    /// To be sent even if the target is stopped or purged.
-    ignores_state: bool,
+    /// Counts the sends: a timer that is late must not hit the next one.
+    serial: u64,
     /// Handle of the target it was last sent to.
     target_handle: u64,
     /// Why the last send failed, for a request that has no IRP to say so.

@@ -151,16 +151,17 @@ pub(super) fn submit_and_wait(
     };
     if !in_time {
         // R-TGT-60: the timeout bounds the start of cancellation, not the return.
-        timed_out(request);
+        let serial = request.state().sent.serial;
+        timed_out(request, serial);
         back.wait();
     }
     Ok(())
 }
 
-fn timed_out(request: &Ref<Request>) {
+fn timed_out(request: &Ref<Request>, serial: u64) {
     {
         let mut state = request.state();
-        if !state.sent.is_at_target() {
+        if !state.sent.is_at_target() || state.sent.serial != serial {
             return;
         }
         state.sent.timed_out = true;
@@ -211,8 +212,8 @@ fn submit(
             _ => return Err(NtStatus::INVALID_DEVICE_STATE),
         };
         state.sent.waiter = waiter;
+        state.sent.serial += 1;
         state.sent.timed_out = false;
-        state.sent.ignores_state = ignoring;
         state.sent.target_handle = target.handle();
         if sends {
             place_below(&mut target_state, &mut state, request, target, !ignoring);
@@ -289,8 +290,9 @@ fn sendable(call: &Call, request: &Ref<Request>, target: &Ref<Target>) -> Result
 /// R-TGT-59: the timer's routine runs at DISPATCH_LEVEL.
 fn start_timer(request: &Ref<Request>, timeout: i64) {
     let later = request.clone();
+    let serial = request.state().sent.serial;
     let token = sched::at(sched::now() + timeout, move || {
-        nt::dpc::call(move || timed_out(&later));
+        nt::dpc::call(move || timed_out(&later, serial));
     });
     let mut state = request.state();
     if state.sent.is_at_target() {
