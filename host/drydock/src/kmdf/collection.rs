@@ -33,6 +33,12 @@ impl Collection {
         self.0.lock().push(hold);
     }
 
+    /// The members, in order.
+    pub(super) fn members(&self) -> Vec<ObjRef> {
+        let items = self.0.lock();
+        items.iter().map(|hold| hold.object().clone()).collect()
+    }
+
     fn take(&self, index: usize) -> Option<Hold> {
         let mut items = self.0.lock();
         (index < items.len()).then(|| items.remove(index))

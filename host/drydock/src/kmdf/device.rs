@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::attributes::{Attributes, Rules};
 use super::ddi::Call;
 use super::device_init::{self, DeviceInit, InitKind, IoType};
+use super::dispatch::IrpDispatch;
 use super::driver::Driver;
 use super::file::Files;
 use super::guest;
@@ -43,6 +44,8 @@ pub struct Device {
     interfaces: Interfaces,
     default_target: OnceLock<ObjRef>,
     accepts_io: AtomicBool,
+    detached: AtomicBool,
+    irp_dispatch: IrpDispatch,
 }
 
 impl Device {
@@ -180,6 +183,20 @@ impl Device {
         }
     }
 
+    /// Callbacks that choose a queue for an IRP.
+    pub(super) fn irp_dispatch(&self) -> &IrpDispatch {
+        &self.irp_dispatch
+    }
+
+    /// Takes the device out of its stack, once.
+    pub(super) fn detach(&self) {
+        if let Some(lower) = self.lower
+            && !self.detached.swap(true, Ordering::AcqRel)
+        {
+            nt::device::detach(lower.get());
+        }
+    }
+
     /// The device accepts I/O from now on (R-DEV-17).
     pub fn finish_initializing(&self) {
         self.accepts_io.store(true, Ordering::Release);
@@ -207,9 +224,7 @@ impl Body for Device {
     }
 
     fn destroyed(&self, _me: &Object) {
-        if let Some(lower) = self.lower {
-            nt::device::detach(lower.0);
-        }
+        self.detach();
         abi::at(self.wdm.0).device_extension.update(|extension| {
             guest::write(extension as u64, 0_u64);
             extension
@@ -313,6 +328,8 @@ fn make(call: &Call, config: DeviceInit, attributes: &Attributes) -> Result<Ref<
         interfaces: Interfaces::default(),
         default_target: OnceLock::new(),
         accepts_io: AtomicBool::new(false),
+        detached: AtomicBool::new(false),
+        irp_dispatch: IrpDispatch::default(),
         config,
     };
     let parent = body.driver.object().clone();

@@ -1,7 +1,7 @@
 //! The methods of a device that ask or tell (those that create, power or name it are elsewhere).
 
 use super::attributes::{Attributes, Rules};
-use super::ddi::{Call, DISPATCH, PASSIVE, export};
+use super::ddi::{ANY, Call, DISPATCH, PASSIVE, export};
 use super::device::{self, Device};
 use super::dispatch;
 use super::guest;
@@ -10,8 +10,9 @@ use super::interface;
 use super::memory;
 use super::string;
 use crate::nt;
-use crate::nt::abi::{self, DeviceObject, Irp};
+use crate::nt::abi::{self, DeviceObject, Irp, mj};
 use crate::nt::status::NtStatus;
+use crate::verify;
 
 export! {
     "WdfDeviceCreate" => create[init: u64, attributes: u64, out: u64] -> NtStatus, PASSIVE;
@@ -21,6 +22,10 @@ export! {
     "WdfDeviceWdmGetPhysicalDevice" => wdm_get_physical_device[device: u64] -> u64, DISPATCH;
     "WdfDeviceWdmDispatchPreprocessedIrp" => dispatch_preprocessed[device: u64, irp: u64] -> NtStatus, DISPATCH;
     "WdfDeviceWdmDispatchIrp" => dispatch_irp[device: u64, irp: u64, context: u64] -> NtStatus, DISPATCH;
+    "WdfDeviceConfigureWdmIrpDispatchCallback" => configure_irp_dispatch[device: u64, driver: u64, major: u8, callback: u64, context: u64] -> NtStatus, PASSIVE;
+    "WdfDeviceGetDevicePowerState" => get_power_state[device: u64] -> u32, DISPATCH;
+    "WdfVerifierDbgBreakPoint" => verifier_break[], ANY;
+    "WdfVerifierKeBugCheck" => verifier_bug_check[code: u32, a: u64, b: u64, c: u64, d: u64], ANY;
     "WdfDeviceGetDriver" => get_driver[device: u64] -> u64, DISPATCH;
     "WdfDeviceRetrieveDeviceName" => retrieve_device_name[device: u64, string: u64] -> NtStatus, PASSIVE;
     "WdfDeviceGetIoTarget" => get_io_target[device: u64] -> u64, DISPATCH;
@@ -96,6 +101,43 @@ fn dispatch_irp(call: &Call, device: u64, irp: u64, _context: u64) -> NtStatus {
     let device = handle::resolve::<Device>(device);
     call.require(irp, "Irp");
     dispatch::dispatch(&device, irp as *mut Irp)
+}
+
+/// `WdfDeviceConfigureWdmIrpDispatchCallback`: a callback that chooses the queue of each IRP of a major function
+/// (`WdfDeviceWdmDispatchIrpToIoQueue`), or lets the framework go on (`WdfDeviceWdmDispatchIrp`).
+fn configure_irp_dispatch(
+    call: &Call,
+    device: u64,
+    _driver: u64,
+    major: u8,
+    callback: u64,
+    context: u64,
+) -> NtStatus {
+    let device = handle::resolve::<Device>(device);
+    call.require(callback, "EvtDeviceWdmIrpDispatch");
+    match major {
+        mj::READ | mj::WRITE | mj::DEVICE_CONTROL | mj::INTERNAL_DEVICE_CONTROL => {
+            device.irp_dispatch().set(major, callback, context);
+            NtStatus::SUCCESS
+        }
+        _ => NtStatus::INVALID_PARAMETER,
+    }
+}
+
+/// `WdfDeviceGetDevicePowerState`: the `WDF_DEVICE_POWER_STATE` nearest to where the device is.
+fn get_power_state(_call: &Call, device: u64) -> u32 {
+    handle::resolve::<Device>(device).pnp().power_state()
+}
+
+/// `WdfVerifierDbgBreakPoint`: the driver reports misuse itself.
+fn verifier_break(call: &Call) {
+    call.framework_break("R-CHK-01", "the driver asks for a break");
+}
+
+/// `WdfVerifierKeBugCheck`: the driver ends the system.
+fn verifier_bug_check(call: &Call, code: u32, a: u64, b: u64, c: u64, d: u64) {
+    let text = format!("{} called {}", call.binding.name(), call.name);
+    verify::bug_check(code, [a, b, c, d], text);
 }
 
 /// `WdfDeviceGetDriver`: the driver.

@@ -1,5 +1,8 @@
 //! The dispatch routine of framework devices: which part of the framework an IRP goes to (R-QUE-20).
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::callback;
 use super::ddi::guard;
 use super::device::{self, Device};
@@ -12,7 +15,7 @@ use super::queue::package;
 use crate::nt;
 use crate::nt::abi::{self, DeviceObject, Irp, mj};
 use crate::nt::status::NtStatus;
-use crate::sched;
+use crate::sched::{self, Lock};
 use crate::verify;
 
 /// Stands in every slot of a client driver's MajorFunction table.
@@ -25,7 +28,9 @@ pub(super) extern "win64" fn routine(wdm: *mut DeviceObject, irp: *mut Irp) -> N
                 "an IRP was sent to a device object whose framework device is gone",
             );
         };
-        preprocess(&device, irp).unwrap_or_else(|| dispatch(&device, irp))
+        preprocess(&device, irp)
+            .or_else(|| device.irp_dispatch().ask(&device, irp))
+            .unwrap_or_else(|| dispatch(&device, irp))
     })
 }
 
@@ -44,6 +49,47 @@ fn preprocess(device: &Ref<Device>, irp: *mut Irp) -> Option<NtStatus> {
     }
     let raw = callback::call(wanted.callback, &[device.handle(), irp as u64]);
     Some(NtStatus(raw as u32 as i32))
+}
+
+/// Callbacks of `WdfDeviceConfigureWdmIrpDispatchCallback`, by major function.
+#[derive(Default)]
+pub(super) struct IrpDispatch {
+    any: AtomicBool,
+    by_major: Lock<BTreeMap<u8, (u64, u64)>>,
+}
+
+impl IrpDispatch {
+    /// Registers EvtDeviceWdmIrpDispatch with the context it gets.
+    pub(super) fn set(&self, major: u8, callback: u64, context: u64) {
+        self.by_major.lock().insert(major, (callback, context));
+        self.any.store(true, Ordering::Release);
+    }
+
+    /// Gives the IRP to the callback for its major function, if there is one.
+    fn ask(&self, device: &Ref<Device>, irp: *mut Irp) -> Option<NtStatus> {
+        if !self.any.load(Ordering::Acquire) {
+            return None;
+        }
+        let location = nt::irp::current(irp);
+        let major = location.major_function.get();
+        let (callback, context) = *self.by_major.lock().get(&major)?;
+        let code = match major {
+            mj::DEVICE_CONTROL | mj::INTERNAL_DEVICE_CONTROL => location.io_control_code(),
+            _ => 0,
+        };
+        // The last argument is what the callback hands back to `WdfDeviceWdmDispatchIrp`.
+        let arguments = [
+            device.handle(),
+            major.into(),
+            location.minor_function.get().into(),
+            code.into(),
+            context,
+            irp as u64,
+            irp as u64,
+        ];
+        let raw = callback::call(callback, &arguments);
+        Some(NtStatus(raw as u32 as i32))
+    }
 }
 
 /// Gives an IRP to the part of the framework that handles its major function.

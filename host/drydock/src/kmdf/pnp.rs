@@ -13,6 +13,7 @@ use super::lifetime;
 use super::queue::package;
 use super::resources;
 use super::serial::Serial;
+use super::target;
 use super::usage;
 use crate::nt;
 use crate::nt::abi::{self, Irp, mn};
@@ -90,6 +91,21 @@ impl Pnp {
     /// The device is in its working state D0.
     pub fn in_d0(&self) -> bool {
         self.state.lock().in_d0
+    }
+
+    /// The `WDF_DEVICE_POWER_STATE` nearest to where the device is.
+    pub(super) fn power_state(&self) -> u32 {
+        const CREATED: u32 = 0x300;
+        const D0: u32 = 0x307;
+        const STOPPED: u32 = 0x315;
+        const DX: u32 = 0x31F;
+        let state = self.state.lock();
+        match state.stage {
+            _ if state.in_d0 => D0,
+            Stage::Init => CREATED,
+            Stage::Started => DX,
+            _ => STOPPED,
+        }
     }
 
     /// The lock that keeps PnP and power callbacks apart (R-DEV-65).
@@ -307,8 +323,12 @@ fn remove(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
         if self_managed {
             tell(device, PnpEvent::SelfManagedIoCleanup);
         }
+        if let Some(target) = device.default_target() {
+            target::remove_with_device(target);
+        }
     }
     let status = agree(device, irp);
+    device.detach();
     lifetime::delete(device.object());
     status
 }

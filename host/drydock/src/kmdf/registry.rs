@@ -35,6 +35,7 @@ export! {
     "WdfRegistryQueryULong" => query_ulong[key: u64, name: u64, out: u64] -> NtStatus, PASSIVE;
     "WdfRegistryAssignValue" => assign_value[key: u64, name: u64, kind: u32, length: u32, data: u64] -> NtStatus, PASSIVE;
     "WdfRegistryAssignMemory" => assign_memory[key: u64, name: u64, kind: u32, memory: u64, offset: u64] -> NtStatus, PASSIVE;
+    "WdfRegistryAssignMultiString" => assign_multi_string[key: u64, name: u64, collection: u64] -> NtStatus, PASSIVE;
     "WdfRegistryAssignUnicodeString" => assign_unicode_string[key: u64, name: u64, text: u64] -> NtStatus, PASSIVE;
     "WdfRegistryAssignString" => assign_string[key: u64, name: u64, string: u64] -> NtStatus, PASSIVE;
     "WdfRegistryAssignULong" => assign_ulong[key: u64, name: u64, value: u32] -> NtStatus, PASSIVE;
@@ -419,6 +420,20 @@ fn assign_memory(
         kind,
         guest::bytes(view.address + from, length as usize),
     )
+}
+
+/// `WdfRegistryAssignMultiString`: a REG_MULTI_SZ from the string objects of a collection.
+fn assign_multi_string(call: &Call, key: u64, name: u64, collection: u64) -> NtStatus {
+    let collection = handle::resolve::<Collection>(collection);
+    let mut data = Vec::new();
+    for member in collection.members() {
+        match member.body::<Text>() {
+            Some(string) => data.extend(text_bytes(&string.text())),
+            None => return NtStatus::INVALID_PARAMETER,
+        }
+    }
+    data.extend([0, 0]);
+    assign(call, key, name, REG_MULTI_SZ, data)
 }
 
 fn text_bytes(text: &str) -> Vec<u8> {

@@ -223,6 +223,14 @@ pub fn create_default(device: &Ref<Device>) -> Result<ObjRef, NtStatus> {
     Ok(target.object().clone())
 }
 
+/// The device is being removed: what was sent to its default target comes back before the lower devices hear of it
+/// (R-TGT-11).
+pub fn remove_with_device(target: &ObjRef) {
+    if let Some(target) = Ref::of(target.clone()) {
+        state::remove(&target, TargetState::Closed);
+    }
+}
+
 /// The IRP of `request` has room for `target`, which must be open (R-TGT-33).
 ///
 /// # Errors

@@ -20,6 +20,8 @@ static PREPARE: Mutex<Option<Prepare>> = Mutex::new(None);
 
 type Prepare = fn(&Client, u64);
 static ADDED: Mutex<u64> = Mutex::new(0);
+/// EvtDriverDeviceAdd fails after creating the device.
+static FAIL_ADD: Mutex<bool> = Mutex::new(false);
 
 /// EvtDriverDeviceAdd of the driver under test.
 pub extern "win64" fn evt_add(_driver: u64, init: u64) -> NtStatus {
@@ -39,7 +41,11 @@ pub extern "win64" fn evt_add(_driver: u64, init: u64) -> NtStatus {
             );
             call_it(device, "dev");
             *ADDED.lock().unwrap() = device;
-            NtStatus::SUCCESS
+            if *FAIL_ADD.lock().unwrap() {
+                NtStatus::UNSUCCESSFUL
+            } else {
+                NtStatus::SUCCESS
+            }
         }
         Err(status) => status,
     }
@@ -70,6 +76,16 @@ fn unfinished_control_device(t: &Client, prepare: impl FnOnce(&Client, u64)) -> 
         .unwrap();
     call_it(device, "control");
     device
+}
+
+extern "win64" fn preprocess(device: u64, irp: u64) -> NtStatus {
+    let irp_pointer = irp as *mut nt::abi::Irp;
+    note(format!(
+        "preprocess {}",
+        irp::current(irp_pointer).major_function.get()
+    ));
+    irp::skip_current(irp_pointer);
+    client().status("WdfDeviceWdmDispatchPreprocessedIrp", &[device, irp])
 }
 
 extern "win64" fn d0_entry(_device: u64, from: u64) -> NtStatus {
@@ -391,5 +407,62 @@ rusty_fork_test! {
         t.call("WdfStringGetUnicodeString", &[read, view]);
         assert_eq!(guest::unicode_string(view), "hello");
         t.call("WdfRegistryClose", &[key]);
+    }
+
+    /// A preprocess callback sees the IRP first, and may let the framework go on or pass the IRP down.
+    #[test]
+    fn a_preprocess_callback_decides_who_handles_an_irp() {
+        let t = start();
+        let device = unfinished_control_device(&t, |t, init| {
+            let callback = preprocess as *const () as u64;
+            let status = t.status(
+                "WdfDeviceInitAssignWdmIrpPreprocessCallback",
+                &[init, callback, mj::CREATE.into(), 0, 0],
+            );
+            assert_eq!(status, NtStatus::SUCCESS);
+        });
+        t.call("WdfControlFinishInitializing", &[device]);
+        let file = file_object();
+        assert_eq!(send(device, mj::CREATE, file), NtStatus::SUCCESS);
+        assert_eq!(taken(), ["preprocess 0"]);
+        assert_eq!(send(device, mj::CLOSE, file), NtStatus::SUCCESS);
+        assert!(taken().is_empty());
+    }
+
+    /// R-QUE-20: what no part of the framework handles is refused by a device that is no filter.
+    #[test]
+    fn an_unhandled_major_function_is_refused_with_information_zero() {
+        let t = start();
+        let device = control_device(&t);
+        assert_eq!(send(device, mj::FLUSH_BUFFERS, file_object()), NtStatus::INVALID_DEVICE_REQUEST);
+    }
+
+    /// R-DEV-11: a filter has the I/O type of the device below; its stack is one higher, two with a preprocess callback.
+    #[test]
+    fn a_filter_takes_its_shape_from_the_device_below() {
+        let t = start();
+        let _node = node(&t, |t, init| {
+            t.call("WdfFdoInitSetFilter", &[init]);
+            t.call("WdfDeviceInitSetIoType", &[init, 3]);
+            let callback = preprocess as *const () as u64;
+            t.call("WdfDeviceInitAssignWdmIrpPreprocessCallback", &[init, callback, mj::READ.into(), 0, 0]);
+        });
+        let device = *ADDED.lock().unwrap();
+        let wdm = at(t.call("WdfDeviceWdmGetDeviceObject", &[device]) as *mut nt::abi::DeviceObject);
+        let below = at(t.call("WdfDeviceWdmGetAttachedDevice", &[device]) as *mut nt::abi::DeviceObject);
+        let transfer = nt::abi::DO_BUFFERED_IO | nt::abi::DO_DIRECT_IO;
+        assert_eq!(wdm.flags.get() & transfer, below.flags.get() & transfer);
+        assert_eq!(wdm.stack_size.get(), below.stack_size.get() + 2);
+        assert_eq!(wdm.flags.get() & nt::abi::DO_DEVICE_INITIALIZING, 0);
+    }
+
+    /// R-DEV-06: a failed EvtDriverDeviceAdd leaves no device behind.
+    #[test]
+    fn failing_device_add_after_creation_deletes_the_device() {
+        let t = start();
+        *FAIL_ADD.lock().unwrap() = true;
+        let function = t.driver_object as *mut DriverObject;
+        assert!(DevNode::create(DevNodeConfig::new("ROOT\\BENCH\\0000", function, &[])).is_err());
+        assert_eq!(taken(), ["add", "cleanup dev irql=0", "destroy dev"]);
     }
 }
