@@ -4,6 +4,7 @@ mod run;
 
 use crate::loader;
 use crate::serve;
+use crate::verify::Exit;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -28,7 +29,15 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(message) => {
+            // Where help and versions, or complaints, are printed to is closed: nobody to tell.
+            let _ = message.print();
+            let complaint = message.use_stderr();
+            return if complaint { Exit::Usage } else { Exit::Clean }.into();
+        }
+    };
     loader::catch_faults();
     match arguments.command {
         Command::Run(options) => run::run(&options),

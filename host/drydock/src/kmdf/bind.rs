@@ -165,6 +165,10 @@ fn bind(driver_object: u64, registry_path: u64, info: u64, globals_out: u64) -> 
     let count = guest::read::<u32>(info + 28);
     let table_out = guest::read::<u64>(info + 32);
     if major != 1 || minor > newest_minor() {
+        verify::print(&format!(
+            "WdfVersionBind: the driver is built for KMDF {major}.{minor}, this machine has 1.{}\n",
+            newest_minor()
+        ));
         return NtStatus::OBJECT_TYPE_MISMATCH;
     }
     if !table::RELEASED_COUNTS.contains(&count) || table_out == 0 {
