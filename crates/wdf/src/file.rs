@@ -1,6 +1,6 @@
 //! Framework file objects: open handles of a device that asks for them.
 
-use core::marker::PhantomData;
+use core::{marker::PhantomData, num::NonZeroUsize};
 
 use wdk_sys::{
     _WDF_FILEOBJECT_CLASS::WdfFileObjectWdfCannotUseFsContexts, _WDF_TRI_STATE::WdfUseDefault,
@@ -13,7 +13,7 @@ use crate::{
     cx::{self, Cx, FileEvent},
     device::{self, Device, DeviceContext, DeviceInit, Role},
     handler::{self, Stateless},
-    request::{Create, Disposition, Kind, Request, finish},
+    request::{Create, Disposition, FileKey, Kind, Request, finish},
 };
 
 /// What a device does with opens and closes; every file object carries an `F`. Stands for `WDF_FILEOBJECT_CONFIG`.
@@ -38,6 +38,16 @@ impl<F: Context> NewFile<'_, F> {
             unsafe { call_unsafe_wdf_function_binding!(WdfFileObjectGetFileName, self.handle) };
         // SAFETY: null, or a string that lives as long as the file object.
         unsafe { name.as_ref() }.is_none_or(|name| name.Length == 0)
+    }
+
+    /// The open instance, as the requests that will come through it name it. Stands for `WdfFileObjectWdmGetFileObject`.
+    #[must_use]
+    pub fn key(&self) -> Option<FileKey> {
+        // SAFETY: live during its create callback.
+        let file = unsafe {
+            call_unsafe_wdf_function_binding!(WdfFileObjectWdmGetFileObject, self.handle)
+        };
+        NonZeroUsize::new(file.addr()).map(FileKey)
     }
 
     /// Puts the context in.

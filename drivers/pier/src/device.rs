@@ -11,6 +11,7 @@ use wdf::{
     context::{Context, TypeInfo},
     cx::{Caller, CanComplete, Cx, Io, Passive},
     device::{Device, DeviceContext, DeviceInit, IoType, Undecided},
+    file::Files,
     memory::Memory,
     parked_list::ParkedList,
     queue::QueueConfig,
@@ -18,7 +19,7 @@ use wdf::{
     timer::Alarm,
 };
 
-use crate::{controls, latency, storage};
+use crate::{controls, handle, latency, storage};
 
 /// Pool tag of the storage.
 const TAG: [u8; 4] = *b"Pier";
@@ -70,6 +71,7 @@ pub(crate) fn add(
     let mut init = init.function();
     init.io_type(IoType::Direct);
     init.in_caller_context(in_caller_context);
+    init.files(Files::new(handle::opened).cleanup(handle::closing));
     let device = init.create::<Port>(cx)?;
     device.interface(
         cx,

@@ -7,6 +7,7 @@ extern crate wdk_panic;
 
 mod controls;
 mod device;
+mod handle;
 mod latency;
 mod storage;
 
