@@ -5,6 +5,8 @@
 
 mod bench;
 mod cancellation;
+mod chaos;
+mod lower;
 mod misuse;
 mod queues;
 mod rate;
