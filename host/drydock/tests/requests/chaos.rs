@@ -36,7 +36,7 @@ fn program(handle: &Arc<Handle>, seed: u64, rounds: u32, ended: &AtomicU32) {
     let mut open = Vec::new();
     for _ in 0..rounds {
         open.push(start(handle, read(1)));
-        if random(&state) % 3 == 0 {
+        if random(&state).is_multiple_of(3) {
             let at = random(&state) as usize % open.len();
             let pending: &Pending = &open[at];
             handle.cancel(pending.id);
