@@ -20,8 +20,8 @@ pub(super) enum Queued {
 
 /// Guards the queued/not queued state of every KDPC (its `DpcData`).
 static INSERTED: Lock<()> = Lock::new(());
-/// DPC routines that run now, and who waits for none to.
-static RUNNING: AtomicU32 = AtomicU32::new(0);
+/// DPCs that are queued or run now, and who waits for none to be.
+static OUTSTANDING: AtomicU32 = AtomicU32::new(0);
 static FLUSHERS: Lock<Vec<Arc<Event>>> = Lock::new(Vec::new());
 
 /// KeInitializeDpc.
@@ -68,9 +68,11 @@ pub fn remove(dpc: *mut Kdpc) -> bool {
     let before = queue.len();
     queue.retain(|queued| !matches!(queued, Queued::Driver(other) if other.0 == dpc));
     let removed = queue.len() < before;
+    drop(queue);
     if removed {
         thread.dpcs_waiting.fetch_sub(1, Ordering::Release);
         view.dpc_data.set(std::ptr::null_mut());
+        one_less();
     }
     removed
 }
@@ -86,6 +88,7 @@ pub fn queue_framework(f: Box<dyn FnOnce() + Send>) {
 }
 
 fn enqueue(thread: &Thread, queued: Queued) {
+    OUTSTANDING.fetch_add(1, Ordering::AcqRel);
     thread.dpcs.lock().push_back(queued);
     thread.dpcs_waiting.fetch_add(1, Ordering::Release);
     if thread.irql() < DISPATCH_LEVEL {
@@ -100,15 +103,18 @@ pub(super) fn drain(thread: &Thread) {
         let next = thread.dpcs.lock().pop_front();
         let Some(next) = next else { return };
         thread.dpcs_waiting.fetch_sub(1, Ordering::Release);
-        RUNNING.fetch_add(1, Ordering::AcqRel);
         match next {
             Queued::Driver(dpc) => run(dpc.0),
             Queued::Model(f) => f(),
         }
-        if RUNNING.fetch_sub(1, Ordering::AcqRel) == 1 {
-            for flusher in FLUSHERS.lock().drain(..) {
-                flusher.set();
-            }
+        one_less();
+    }
+}
+
+fn one_less() {
+    if OUTSTANDING.fetch_sub(1, Ordering::AcqRel) == 1 {
+        for flusher in FLUSHERS.lock().drain(..) {
+            flusher.set();
         }
     }
 }
@@ -138,7 +144,7 @@ pub fn flush() {
     loop {
         let event = {
             let mut flushers = FLUSHERS.lock();
-            if RUNNING.load(Ordering::Acquire) == 0 {
+            if OUTSTANDING.load(Ordering::Acquire) == 0 {
                 return;
             }
             let event = Arc::new(Event::new(true, false));

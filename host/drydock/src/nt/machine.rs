@@ -1,6 +1,6 @@
 //! What the kernel tells the other layers when it starts.
 
-use super::{device, irp, mdl, object, thread};
+use super::{device, irp, mdl, object, pool, thread};
 use crate::verify::{self, Leak};
 use crate::{loader, sched};
 use std::sync::Once;
@@ -11,6 +11,7 @@ pub fn start() {
     ONCE.call_once(|| {
         loader::set_interrupt_level_access(thread::irql, write_level);
         loader::set_kernel_thread(thread::current().ethread() as usize);
+        loader::register_address_describer(pool::describe_pattern);
         verify::register_section("kernel state of the thread", describe_thread);
         verify::register_leaks("kernel", leaks);
     });

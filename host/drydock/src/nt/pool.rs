@@ -347,6 +347,20 @@ pub fn is_live(block: *mut u8) -> bool {
         && header(address).state.get() == LIVE
 }
 
+/// What an address that a driver followed says about where it was read from.
+pub(super) fn describe_pattern(address: usize) -> Option<String> {
+    // What is added to a pointer before it is followed changes its low half only.
+    let upper = (address >> 32) as u32;
+    let words = |pattern: u8| upper == u32::from_le_bytes([pattern; 4]);
+    if words(POISON) {
+        Some("an address read from freed pool".to_owned())
+    } else if words(FRESH) {
+        Some("an address read from pool that was never written".to_owned())
+    } else {
+        None
+    }
+}
+
 /// Bytes and blocks drivers have allocated and not freed.
 pub fn usage() -> (u64, u64) {
     let pool = pool();

@@ -5,6 +5,7 @@ use super::object::{self};
 use super::security::Token;
 use super::thread;
 use crate::sched::{Event, Lock, ThreadId};
+use crate::verify;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -24,6 +25,9 @@ pub struct Process {
     pub(super) outstanding: AtomicU64,
     pub(super) idle: Event,
 }
+
+/// How long an exiting process waits for its canceled requests, in 100 ns: what Windows waits.
+const EXIT_PATIENCE: i64 = 300 * 10_000_000;
 
 /// The id of the system process.
 pub const SYSTEM_ID: u64 = 4;
@@ -144,7 +148,17 @@ impl Process {
             // An operation may be starting that was not there to be canceled: it finds the process exiting and
             // cancels itself.
             while self.outstanding() != 0 {
-                self.idle.wait();
+                if !self.idle.wait_timeout(EXIT_PATIENCE) {
+                    verify::violation(
+                        "NT-EXIT-01",
+                        format!(
+                            "process {} cannot exit: {} of its requests are not completed five minutes after they were \
+                             canceled",
+                            self.name,
+                            self.outstanding()
+                        ),
+                    );
+                }
             }
             for handle in &handles {
                 handle.close();

@@ -69,6 +69,30 @@ rusty_fork_test! {
     }
 
     #[test]
+    fn a_flush_waits_for_a_dpc_another_processor_has_not_run_yet() {
+        let one = Address(new_dpc(1));
+        let queued = Arc::new(sched::Event::new(true, false));
+        let proceed = Arc::new(sched::Event::new(true, false));
+        let (there, go) = (Arc::clone(&queued), Arc::clone(&proceed));
+        let thread = sched::spawn("other processor", move || {
+            let old = thread::current().raise(DISPATCH_LEVEL);
+            dpc::insert(one.get(), NULL, NULL);
+            there.set();
+            // A busy processor at DISPATCH_LEVEL.
+            while !go.is_set() {
+                std::thread::yield_now();
+            }
+            log("lowered");
+            thread::current().lower(old);
+        });
+        queued.wait();
+        proceed.set();
+        dpc::flush();
+        assert_eq!(taken(), ["lowered", "dpc 1 0 at 2"]);
+        thread.join();
+    }
+
+    #[test]
     fn a_timer_signals_and_queues_its_dpc_once_unless_it_is_canceled() {
         let event: *mut Kevent = memory();
         wait::initialize_event(event, true, false);
