@@ -3,6 +3,7 @@
 use super::attributes::{Attributes, Rules};
 use super::ddi::{ANY, Call, DISPATCH, PASSIVE, export};
 use super::device::{self, Device};
+use super::device_create;
 use super::dispatch;
 use super::guest;
 use super::handle;
@@ -15,7 +16,7 @@ use crate::nt::status::NtStatus;
 use crate::verify;
 
 export! {
-    "WdfDeviceCreate" => create[init: u64, attributes: u64, out: u64] -> NtStatus, PASSIVE;
+    "WdfDeviceCreate" => device_create::create[init: u64, attributes: u64, out: u64] -> NtStatus, PASSIVE;
     "WdfWdmDeviceGetWdfDeviceHandle" => from_wdm[wdm: u64] -> u64, DISPATCH;
     "WdfDeviceWdmGetDeviceObject" => wdm_get_device_object[device: u64] -> u64, DISPATCH;
     "WdfDeviceWdmGetAttachedDevice" => wdm_get_attached_device[device: u64] -> u64, DISPATCH;
@@ -49,11 +50,6 @@ export! {
     "WdfDeviceResumeIdleActual" => resume_idle_actual[device: u64, tag: u64, line: u32, file: u64], DISPATCH;
     "WdfDeviceQueryProperty" => query_property[device: u64, property: u32, length: u32, buffer: u64, result: u64] -> NtStatus, PASSIVE;
     "WdfDeviceAllocAndQueryProperty" => alloc_and_query_property[device: u64, property: u32, pool: u32, attributes: u64, out: u64] -> NtStatus, PASSIVE;
-}
-
-/// `WdfDeviceCreate`: see [`device::create`].
-fn create(call: &Call, init: u64, attributes: u64, out: u64) -> NtStatus {
-    device::create(call, init, attributes, out)
 }
 
 /// `WdfWdmDeviceGetWdfDeviceHandle`: the framework device of a DEVICE_OBJECT of this driver.

@@ -46,6 +46,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// One more than the highest [`Kind::code`].
+    pub const CODES: usize = Kind::Target.code() + 1;
+
+    /// The type's number, counted from the first.
+    pub const fn code(self) -> usize {
+        self as usize - Kind::Object as usize
+    }
+
     /// Handle type name as drivers write it.
     pub fn name(self) -> &'static str {
         match self {

@@ -213,11 +213,10 @@ impl Object {
     }
 }
 
-/// Number of objects ever made, by type.
+/// The next number among the objects of a type.
 fn next_serial(kind: Kind) -> u64 {
-    static SERIALS: [AtomicU64; 0x40] = [const { AtomicU64::new(0) }; 0x40];
-    let slot = usize::from((kind as u16 & 0x3F) ^ ((kind as u16 >> 4) & 0x20));
-    SERIALS[slot].fetch_add(1, Ordering::Relaxed) + 1
+    static SERIALS: [AtomicU64; Kind::CODES] = [const { AtomicU64::new(0) }; Kind::CODES];
+    SERIALS[kind.code()].fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// Makes an object with the context its attributes ask for, zero-filled (R-OBJ-63), and one reference, which belongs to

@@ -75,6 +75,7 @@ pub fn implemented() -> Vec<Entry> {
         super::memory::entries(),
         super::object_ddi::entries(),
         super::registry::entries(),
+        super::registry_write::entries(),
         super::resources::entries(),
         super::string::entries(),
         super::timer::entries(),
