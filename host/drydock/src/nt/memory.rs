@@ -2,7 +2,8 @@
 //!
 //! The pages of a buffer are mapped twice: at the address the program knows, below [`USER_END`], and at the address a kernel
 //! mapping of them has. Behind each buffer lies a page nobody may touch, at both addresses, and the buffer ends exactly there, so
-//! an overrun faults at the byte.
+//! an overrun faults at the byte. Linux has room for so many separate mappings only: with more than [`GUARDED`] buffers at a time, the
+//! further ones lie side by side, without a page between them.
 
 #![expect(unsafe_code, reason = "maps memory")]
 
@@ -22,17 +23,22 @@ pub const SYSTEM_BASE: usize = 0x3000_0000_0000;
 /// How much user memory there can be; pages are taken only as they are touched.
 const SIZE: usize = 64 << 30;
 
-struct Slot {
-    /// Offset of its first page in the arena.
-    start: usize,
-    pages: usize,
-}
+/// Buffers with a guard page there can be. Each takes four of the process's mappings, of which Linux allows 65,530.
+pub const GUARDED: usize = 10_000;
+/// Where the buffers without one are, and how many pages are made accessible at a time for them.
+const BULK: usize = SIZE / 2;
+const BULK_STEP: usize = 4096 * PAGE_SIZE;
 
 #[derive(Default)]
 struct Arena {
+    /// Where the next guarded slot begins, and how many there are.
     next: usize,
-    /// Slots given back, by their pages.
-    free: BTreeMap<usize, Vec<usize>>,
+    guarded: usize,
+    /// Where the next slot without a guard begins, and where accessible memory ends.
+    bulk: usize,
+    bulk_end: usize,
+    /// Slots given back, by their pages; guarded ones are taken first.
+    free: BTreeMap<usize, (Vec<usize>, Vec<usize>)>,
     /// Slots in use: first byte of the buffer, by offset, and which process it belongs to.
     live: BTreeMap<usize, (usize, u64)>,
 }
@@ -43,6 +49,8 @@ fn arena() -> &'static Lock<Arena> {
         map();
         Lock::new(Arena {
             next: PAGE_SIZE,
+            bulk: BULK,
+            bulk_end: BULK,
             ..Arena::default()
         })
     })
@@ -98,6 +106,40 @@ fn open_pages(offset: usize, pages: usize) {
     }
 }
 
+impl Arena {
+    /// The first page of a slot of this many.
+    fn take(&mut self, pages: usize) -> usize {
+        let reused = self
+            .free
+            .get_mut(&pages)
+            .and_then(|(guarded, bulk)| guarded.pop().or_else(|| bulk.pop()));
+        if let Some(start) = reused {
+            return start;
+        }
+        let size = pages * PAGE_SIZE;
+        if self.guarded < GUARDED && self.next + size + PAGE_SIZE <= BULK {
+            let start = self.next;
+            self.next += size + PAGE_SIZE;
+            self.guarded += 1;
+            open_pages(start, pages);
+            return start;
+        }
+        let start = self.bulk;
+        self.bulk += size;
+        if self.bulk > SIZE {
+            verify::model_error("programs have more than 32 GiB of buffers in use");
+        }
+        if self.bulk > self.bulk_end {
+            let more = (self.bulk - self.bulk_end)
+                .next_multiple_of(BULK_STEP)
+                .min(SIZE - self.bulk_end);
+            open_pages(self.bulk_end, more / PAGE_SIZE);
+            self.bulk_end += more;
+        }
+        start
+    }
+}
+
 /// A buffer of a program. Dropping it gives the pages back.
 #[derive(Debug)]
 pub struct UserBuffer {
@@ -113,30 +155,14 @@ impl UserBuffer {
     pub fn new(len: usize, process: u64) -> Self {
         let arena = arena();
         let pages = len.div_ceil(PAGE_SIZE).max(1).next_power_of_two();
-        let reused = arena.lock().free.get_mut(&pages).and_then(Vec::pop);
-        let slot = match reused {
-            Some(start) => Slot { start, pages },
-            None => {
-                let start = {
-                    let mut arena = arena.lock();
-                    let start = arena.next;
-                    arena.next += (pages + 1) * PAGE_SIZE;
-                    start
-                };
-                if start + (pages + 1) * PAGE_SIZE > SIZE {
-                    verify::model_error("programs have more than 64 GiB of buffers in use");
-                }
-                open_pages(start, pages);
-                Slot { start, pages }
-            }
-        };
-        let offset = slot.start + slot.pages * PAGE_SIZE - len;
+        let start = arena.lock().take(pages);
+        let offset = start + pages * PAGE_SIZE - len;
         arena.lock().live.insert(offset, (len, process));
         Self {
             offset,
             len,
-            start: slot.start,
-            pages: slot.pages,
+            start,
+            pages,
         }
     }
 
@@ -178,7 +204,9 @@ impl Drop for UserBuffer {
     fn drop(&mut self) {
         let mut arena = arena().lock();
         arena.live.remove(&self.offset);
-        arena.free.entry(self.pages).or_default().push(self.start);
+        let (guarded, bulk) = arena.free.entry(self.pages).or_default();
+        let list = if self.start < BULK { guarded } else { bulk };
+        list.push(self.start);
     }
 }
 
@@ -227,6 +255,15 @@ mod tests {
             assert!(is_accessible(buffer.user_address(), 5, 4));
             assert!(!is_accessible(buffer.user_address(), 6, 4), "it reaches the guard page");
             assert!(!is_accessible(buffer.user_address(), 5, 8), "it is another process's");
+        }
+
+        #[test]
+        fn there_may_be_more_buffers_than_guard_pages() {
+            let buffers: Vec<UserBuffer> =
+                (0..3 * GUARDED).map(|number| UserBuffer::with(&number.to_le_bytes(), 4)).collect();
+            for (number, buffer) in buffers.iter().enumerate() {
+                assert_eq!(buffer.read(8), number.to_le_bytes());
+            }
         }
 
         #[test]

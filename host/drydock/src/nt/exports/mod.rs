@@ -9,6 +9,7 @@
 )]
 
 mod crt;
+mod csq;
 mod debug;
 mod etw;
 mod ex;
@@ -105,6 +106,7 @@ fn table() -> &'static BTreeMap<&'static str, usize> {
     TABLE.get_or_init(|| {
         let families = [
             crt::TABLE,
+            csq::TABLE,
             debug::TABLE,
             etw::TABLE,
             ex::TABLE,

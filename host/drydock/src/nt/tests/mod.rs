@@ -1,6 +1,7 @@
 //! The kernel, tested with plain WDM drivers made of closures. Each test is a machine of its own, in a process of its own.
 
 mod cancel;
+mod cancel_safe_queue;
 mod dispatcher;
 mod files;
 mod levels;
