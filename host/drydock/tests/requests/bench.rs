@@ -21,11 +21,17 @@ static ADD_DEVICE: OnceLock<Box<dyn Fn(u64, u64) + Send + Sync>> = OnceLock::new
 
 /// Calls a framework function by name, as a driver does through its table.
 pub fn wdf(name: &str, arguments: &[u64]) -> u64 {
-    let index = table::functions()
-        .iter()
-        .position(|function| function.name == name)
-        .unwrap_or_else(|| panic!("{name} is no KMDF function"));
-    let function = guest::read::<u64>(TABLE.load(Ordering::Relaxed) + 8 * index as u64);
+    static PLACES: OnceLock<BTreeMap<&str, usize>> = OnceLock::new();
+    let places = PLACES.get_or_init(|| {
+        let functions = table::functions().iter().enumerate();
+        functions
+            .map(|(at, function)| (function.name, at))
+            .collect()
+    });
+    let Some(index) = places.get(name) else {
+        panic!("{name} is no KMDF function");
+    };
+    let function = guest::read::<u64>(TABLE.load(Ordering::Relaxed) + 8 * *index as u64);
     let mut all = vec![GLOBALS.load(Ordering::Relaxed)];
     all.extend(arguments);
     callback::call(function, &all)

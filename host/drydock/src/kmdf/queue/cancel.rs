@@ -159,14 +159,18 @@ pub(super) fn cancel_marked(state: &mut State) {
     }
 }
 
-/// Cancels every waiting request that `wanted` names, oldest first (R-CAN-14).
+/// Cancels the requests that wait at this moment and that `wanted` names, oldest first (R-CAN-14, R-QUE-74).
 pub(super) fn cancel_all_waiting(queue: &Ref<Queue>, wanted: impl Fn(&Ref<Request>) -> bool) {
-    loop {
+    let requests: Vec<Ref<Request>> = {
+        let state = queue.state.lock();
+        let waiting = state.waiting.iter().map(|(_, request)| request);
+        waiting.filter(|request| wanted(request)).cloned().collect()
+    };
+    for request in requests {
         let mut state = queue.state.lock();
-        let Some(request) = state.take_waiting(&wanted) else {
-            break;
-        };
-        request.state().key = None;
-        cancel_waiting(queue, state, &request);
+        if let Some(request) = state.take_this(&request) {
+            request.state().key = None;
+            cancel_waiting(queue, state, &request);
+        }
     }
 }

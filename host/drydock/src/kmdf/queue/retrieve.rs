@@ -4,10 +4,9 @@ use super::super::ddi::Call;
 use super::super::handle::Ref;
 use super::super::lifetime;
 use super::super::request::{self, Owner, Request};
-use super::{Deletion, Dispatching, Power, Queue, State, StateCallback, dispatch};
+use super::{Deletion, Dispatching, Key, Power, Queue, State, StateCallback, dispatch};
 use crate::nt::abi::FileObject;
 use crate::nt::status::NtStatus;
-use crate::sched::LockGuard;
 
 /// Which request is wanted.
 pub(super) enum Wanted<'a> {
@@ -78,17 +77,25 @@ fn take(state: &mut State, wanted: &Wanted<'_>) -> Option<Ref<Request>> {
         Wanted::OfFile(file) => {
             state.take_waiting(|request| request.wdm_file_object() == Some(file))
         }
-        Wanted::Found(tag) => {
-            let key = tag.state().key;
-            let key = key.filter(|&key| {
-                tag.state().owner == Owner::Waiting
-                    && state
-                        .waiting
-                        .get(key)
-                        .is_some_and(|entry| entry.handle() == tag.handle())
-            })?;
-            tag.disarm().then(|| state.waiting.remove(key))
-        }
+        Wanted::Found(tag) => state.take_this(tag),
+    }
+}
+
+impl State {
+    /// Where `request` waits in this queue, if it does.
+    fn position(&self, request: &Ref<Request>) -> Option<Key> {
+        let key = {
+            let inner = request.state();
+            inner.key.filter(|_| inner.owner == Owner::Waiting)?
+        };
+        let entry = self.waiting.get(key)?;
+        (entry.handle() == request.handle()).then_some(key)
+    }
+
+    /// Takes exactly this request out, if it waits here and no cancellation has claimed it (R-QUE-99).
+    pub(super) fn take_this(&mut self, request: &Ref<Request>) -> Option<Ref<Request>> {
+        let key = self.position(request)?;
+        request.disarm().then(|| self.waiting.remove(key))
     }
 }
 
@@ -102,7 +109,7 @@ pub(super) fn find(
     let mut at = match tag {
         None => state.waiting.first(),
         Some(tag) => {
-            let key = position(&state, tag).ok_or(NtStatus::NOT_FOUND)?; // R-QUE-98
+            let key = state.position(tag).ok_or(NtStatus::NOT_FOUND)?; // R-QUE-98
             state.waiting.after(key)
         }
     };
@@ -119,14 +126,6 @@ pub(super) fn find(
         }
     }
     Err(NtStatus::NO_MORE_ENTRIES)
-}
-
-fn position(state: &LockGuard<'_, State>, tag: &Ref<Request>) -> Option<super::Key> {
-    let inner = tag.state();
-    let key = inner.key.filter(|_| inner.owner == Owner::Waiting)?;
-    drop(inner);
-    let entry = state.waiting.get(key)?;
-    (entry.handle() == tag.handle()).then_some(key)
 }
 
 /// `WdfIoQueueReadyNotify` (R-QUE-110 to R-QUE-113).

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::super::handle::{Ref, WDF_VIOLATION};
-use super::{Deletion, Power, Queue, State, StateCallback, Waiter, cancel, dispatch, progress};
+use super::{Deletion, Power, Queue, StateCallback, Waiter, cancel, dispatch, progress};
 use crate::nt::status::NtStatus;
-use crate::sched::{Event, LockGuard};
+use crate::sched::Event;
 use crate::verify;
 
 /// What to do with the requests of a queue.
@@ -103,21 +103,17 @@ fn begin(queue: &Ref<Queue>, change: Change, waiter: Option<Waiter>) {
     if change.cancels() {
         let mode_applies = change.stops() || queue.device.object().binding().minor() >= 11;
         state.cancel_dispatched = mode_applies && !state.owned.is_empty();
-        purge(queue, state);
+        drop(state);
+        purge(queue);
     } else {
         drop(state);
     }
     dispatch::visit_unless_active(queue, queue.state.lock());
 }
 
-/// Cancels what waits at this moment, and makes EvtRequestCancel due for what is cancelable.
-fn purge(queue: &Ref<Queue>, state: LockGuard<'_, State>) {
-    // R-QUE-74: requests that arrive from here on are not meant.
-    for (_, request) in state.waiting.iter() {
-        request.state().canceled = true;
-    }
-    drop(state);
-    cancel::cancel_all_waiting(queue, |request| request.state().canceled);
+/// Cancels what waits at this moment, and makes EvtRequestCancel due for what is cancelable (R-QUE-74, R-QUE-76).
+fn purge(queue: &Ref<Queue>) {
+    cancel::cancel_all_waiting(queue, |_| true);
     progress::cancel_waiting(queue);
     cancel::cancel_marked(&mut queue.state.lock());
 }
@@ -128,7 +124,8 @@ pub(super) fn shut_down_and_purge(queue: &Ref<Queue>) {
     state.shut_down = true;
     state.accepts = false;
     state.cancel_dispatched = !state.owned.is_empty();
-    purge(queue, state);
+    drop(state);
+    purge(queue);
 }
 
 /// The object is being deleted: purges it and waits until nobody is in it (R-QUE-17).
