@@ -32,6 +32,7 @@ pub mod spinlock;
 pub mod status;
 pub mod thread;
 pub mod timer;
+mod transfer;
 pub mod wait;
 pub mod workitem;
 
