@@ -178,7 +178,6 @@ fn begin(object: &ObjRef) -> bool {
         return false;
     }
     tree.stage = Stage::Deleting;
-    tree.parent = None;
     true
 }
 
@@ -207,7 +206,10 @@ fn dispose_self(object: &ObjRef) {
     if object.any_body().dispose(object) == Disposed::CallCleanup {
         run_cleanup(object);
     }
-    object.tree.lock().stage = Stage::Disposed;
+    // Callbacks that ran until now could still ask for the parent.
+    let mut tree = object.tree.lock();
+    tree.stage = Stage::Disposed;
+    tree.parent = None;
 }
 
 /// R-OBJ-32: the framework's references of the children are dropped before the parent's.
@@ -219,7 +221,6 @@ fn release(object: &ObjRef) {
 fn release_children(object: &ObjRef) {
     let children = std::mem::take(&mut object.tree.lock().children);
     for child in children.into_values() {
-        child.tree.lock().parent = None;
         release(&child);
     }
 }

@@ -111,7 +111,13 @@ pub(super) fn drain(thread: &Thread) {
     }
 }
 
-fn one_less() {
+/// A DPC is certain to be queued soon: [`flush`] waits for it as if it were. [`one_less`] ends the expectation.
+pub(super) fn expect_one() {
+    OUTSTANDING.fetch_add(1, Ordering::AcqRel);
+}
+
+/// One DPC less to wait for.
+pub(super) fn one_less() {
     if OUTSTANDING.fetch_sub(1, Ordering::AcqRel) == 1 {
         for flusher in FLUSHERS.lock().drain(..) {
             flusher.set();

@@ -83,6 +83,8 @@ fn go_off(timer: Address<Ktimer>, generation: u64, due: sched::Time100ns) {
             .is_some_and(|armed| armed.generation == generation);
         if current {
             timers.armed.remove(&(timer as usize));
+            // Whoever finds the timer no longer set can flush the DPCs and then free timer and DPC.
+            dpc::expect_one();
         }
         current
     });
@@ -90,6 +92,11 @@ fn go_off(timer: Address<Ktimer>, generation: u64, due: sched::Time100ns) {
         // It was set again or canceled while the clock was on its way here.
         return;
     }
+    expire(timer, due);
+    dpc::one_less();
+}
+
+fn expire(timer: *mut Ktimer, due: sched::Time100ns) {
     let view = at(timer);
     view.header.inserted.set(0);
     let dpc = view.dpc.get();

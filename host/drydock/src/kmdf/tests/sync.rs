@@ -196,4 +196,20 @@ rusty_fork_test! {
         assert!(t.boolean("WdfDpcEnqueue", &[dpc]));
         assert_eq!(taken(), ["dpc irql=2"]);
     }
+
+    /// R-DEV-87: deletion may come at any instant around the expiry; no callback runs after it, no memory is touched.
+    #[test]
+    fn a_timer_deleted_around_its_expiry_never_fires_late() {
+        let t = start();
+        let device = control_device(&t);
+        for lead in 0..2_000_i64 {
+            let timer = t.create("WdfTimerCreate", &[timer_config(on_timer), below(device)]).unwrap();
+            t.call("WdfTimerStart", &[timer, (-(lead % 40)) as u64]);
+            t.call("WdfObjectDelete", &[timer]);
+            let fired = taken().len();
+            assert!(fired <= 1);
+        }
+        nt::dpc::flush();
+        assert!(taken().is_empty());
+    }
 }
