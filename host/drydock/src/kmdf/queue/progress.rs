@@ -158,12 +158,7 @@ fn wants_reserved(queue: &Ref<Queue>, irp: IrpRef) -> bool {
             callback::call(examine, &[queue.handle(), irp.raw() as u64]) as u32 as u64
                 == USE_RESERVED
         }
-        _ => {
-            let flags = irp.view().flags.get();
-            flags & (irp_flags::PAGING_IO | irp_flags::SYNCHRONOUS_PAGING_IO)
-                == (irp_flags::PAGING_IO | irp_flags::SYNCHRONOUS_PAGING_IO)
-                || flags & irp_flags::PAGING_IO != 0
-        }
+        _ => irp.view().flags.get() & irp_flags::PAGING_IO != 0,
     }
 }
 
