@@ -124,6 +124,7 @@ pub fn hold(platform: &dyn Platform, options: &cli::Hold) -> Result<bool> {
     ferry.hold(id, options.matching.mask(), options.max_age)?;
     let (ops, age) = (names(options.matching.mask()), options.max_age);
     while_rule_stands(
+        &ferry,
         &options.matching,
         &format!("holding {ops} of filter device {id}, each at most {age:?}"),
     )
@@ -136,13 +137,14 @@ pub fn delay(platform: &dyn Platform, options: &cli::Delay) -> Result<bool> {
     ferry.delay(id, options.matching.mask(), options.delay)?;
     let (ops, delay) = (names(options.matching.mask()), options.delay);
     while_rule_stands(
+        &ferry,
         &options.matching,
         &format!("delaying {ops} of filter device {id} by {delay:?}"),
     )
 }
 
 /// The rule belongs to the control handle of the caller, and ends with it.
-fn while_rule_stands(matching: &Match, what: &str) -> Result<bool> {
+fn while_rule_stands(ferry: &Ferry, matching: &Match, what: &str) -> Result<bool> {
     if let [program, arguments @ ..] = &matching.command[..] {
         eprintln!("{what}, while {program} runs");
         let status = std::process::Command::new(program)
@@ -155,7 +157,12 @@ fn while_rule_stands(matching: &Match, what: &str) -> Result<bool> {
         Some(duration) => eprintln!("{what}, for {duration:?} or until Ctrl-C"),
         None => eprintln!("{what}, until Ctrl-C"),
     }
-    interrupt::wait(matching.duration)?;
+    interrupt::wait(matching.duration, || {
+        ferry
+            .info()
+            .map(drop)
+            .context("ferry is gone, and the rule with it")
+    })?;
     Ok(true)
 }
 

@@ -39,6 +39,7 @@ statuses! {
     OBJECT_NAME_INVALID = 0xC000_0033,
     OBJECT_NAME_NOT_FOUND = 0xC000_0034,
     OBJECT_PATH_NOT_FOUND = 0xC000_003A,
+    OBJECT_PATH_SYNTAX_BAD = 0xC000_003B,
     SHARING_VIOLATION = 0xC000_0043,
     DELETE_PENDING = 0xC000_0056,
     REVISION_MISMATCH = 0xC000_0059,
@@ -75,6 +76,9 @@ impl Status {
             }
             Self::ACCESS_DENIED => {
                 "ferry's control device is for administrators and SYSTEM: run elevated; a device control also needs a handle opened with the access in its code"
+            }
+            Self::OBJECT_PATH_SYNTAX_BAD => {
+                "that is no path of a device: `pier`, `pier:N`, or a path such as \\\\.\\Name"
             }
             Self::SHARING_VIOLATION => {
                 "another program has the device open exclusively: close it first"
