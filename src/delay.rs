@@ -5,12 +5,12 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use wdf::{
     Status,
     clock::{Instant, Span},
-    cx::{CanComplete, Cancel, Cx, Io, Work},
+    cx::{CanComplete, CanSend, Cancel, Cx, Io, Work},
     device::Device,
-    request::{Any, Canceled, Disposition, OnCancel, ParkError, Request, Unparked},
+    request::{Any, Canceled, Disposition, FileKey, OnCancel, ParkError, Request, Unparked},
 };
 
-use crate::{device::Crossing, forward::forward};
+use crate::{device::Crossing, forward::forward, order::Waits};
 
 /// What is delayed from now on. Changed under the registry's lock, read anywhere.
 #[derive(Default)]
@@ -73,29 +73,70 @@ impl OnCancel<Any> for Delayed {
 
 /// Completes a request whose cancellation came while it was delayed.
 pub(crate) fn cancel<'r>(
-    cx: &Cx<'_, impl CanComplete>,
+    cx: &mut Cx<'_, impl CanComplete>,
     device: &Crossing,
     request: Canceled<'r, Any>,
 ) -> Disposition<'r> {
     device.counters.canceled.count();
+    device.order.leave(cx, request.file_key(), Waits::Delayed);
     request.complete(cx, Status::CANCELLED)
 }
 
-/// Parks the request.
+/// Sends a request that is delayed no longer.
+fn send<'r>(
+    cx: &mut Cx<'_, impl CanSend>,
+    device: &Crossing,
+    request: Request<'r, Any>,
+) -> Disposition<'r> {
+    let handle = request.file_key();
+    let gone = forward(cx, device, request);
+    // Not before: what comes now must find it still on its way.
+    device.order.leave(cx, handle, Waits::Delayed);
+    gone
+}
+
+/// Completes a request that is delayed no longer, and will not be sent.
+pub(crate) fn give_up<'r>(
+    cx: &mut Cx<'_, impl CanComplete>,
+    device: &Crossing,
+    request: Request<'r, Any>,
+    status: Status,
+) -> Disposition<'r> {
+    if status == Status::CANCELLED {
+        device.counters.canceled.count();
+    } else {
+        device.counters.failed.count();
+    }
+    device.order.leave(cx, request.file_key(), Waits::Delayed);
+    request.complete_empty(cx, status)
+}
+
+/// Parks the request: for as long as the rule says if it matches, in any case behind what its handle has parked already.
 pub(crate) fn park<'r>(
     cx: &mut Cx<'_, Io>,
     device: &Device<Crossing>,
     request: Request<'r, Any>,
+    handle: FileKey,
+    matches: bool,
 ) -> Disposition<'r> {
-    let due = Instant::now().after(Span::from_millis(
-        device.delay.millis.load(Ordering::Relaxed),
-    ));
-    let file = request.file_key();
+    let now = Instant::now();
+    let own = if matches {
+        now.after(Span::from_millis(
+            device.delay.millis.load(Ordering::Relaxed),
+        ))
+    } else {
+        now
+    };
+    // None: the last one before it is being sent at this moment.
+    let due = device
+        .delayed
+        .last_due_of(cx, handle)
+        .map_or(own, |last| last.max(own));
     device.counters.delayed.count();
     match request.park::<Delayed>() {
         Ok((parked, token)) => {
             // Not on the list: canceled already, and its handler has it.
-            if device.delayed.insert(cx, token, due, file) {
+            if device.delayed.insert(cx, token, due, Some(handle)) {
                 device.alarm.ask(cx, due);
                 if device.is_leaving() {
                     device.pump.wake();
@@ -106,7 +147,7 @@ pub(crate) fn park<'r>(
         Err(ParkError::Canceled(request)) => cancel(cx, device, request),
         Err(ParkError::NotParkable(request, _)) => {
             device.counters.delayed.uncount();
-            forward(cx, device, request)
+            send(cx, device, request)
         }
     }
 }
@@ -124,7 +165,7 @@ pub(crate) fn drain(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) -> Option<
             return device.delayed.next_due(cx);
         };
         token.unpark(cx, |cx, request| match request {
-            Unparked::Owned(request) => forward(cx, device, request),
+            Unparked::Owned(request) => send(cx, device, request),
             Unparked::Canceled(request) => cancel(cx, device, request),
         });
     }
@@ -134,10 +175,7 @@ pub(crate) fn drain(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) -> Option<
 pub(crate) fn flush(cx: &mut Cx<'_, impl CanComplete>, device: &Crossing, status: Status) {
     while let Some(token) = device.delayed.take_any(cx) {
         token.unpark(cx, |cx, request| match request {
-            Unparked::Owned(request) => {
-                device.counters.failed.count();
-                request.complete_empty(cx, status)
-            }
+            Unparked::Owned(request) => give_up(cx, device, request, status),
             Unparked::Canceled(request) => cancel(cx, device, request),
         });
     }

@@ -19,8 +19,8 @@ use wdf::{
 };
 
 use crate::{
-    Ferry, delay::DelayRule, dispatch, hold, hold::HoldRule, pump, pump::Pump, removal, skip,
-    stats::Counters,
+    Ferry, delay::DelayRule, dispatch, hold, hold::HoldRule, order::Order, pump, pump::Pump,
+    removal, skip, stats::Counters,
 };
 
 /// Number of the next device. Never 0.
@@ -44,6 +44,8 @@ pub(crate) struct Crossing {
     pub(crate) hold: HoldRule,
     /// What is delayed from now on.
     pub(crate) delay: DelayRule,
+    /// Which handles have something waiting.
+    pub(crate) order: Order,
     /// What has passed.
     pub(crate) counters: Counters,
     /// The device is going: nothing waits any more.
@@ -117,6 +119,7 @@ pub(crate) fn add(cx: &Cx<'_, Setup>, init: DeviceInit<'_, Undecided>) -> Result
         pump: Pump::new(cx, &device)?,
         hold: HoldRule::default(),
         delay: DelayRule::default(),
+        order: Order::new()?,
         counters: Counters::default(),
         leaving: AtomicBool::new(false),
     };

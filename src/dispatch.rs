@@ -7,7 +7,7 @@ use wdf::{
     request::{Any, Disposition, InternalIoctl, Ioctl, Read, Request, Write},
 };
 
-use crate::{delay, device::Crossing, forward::forward, hold};
+use crate::{delay, device::Crossing, forward::forward, hold, order::Waits};
 
 pub(crate) fn read<'r>(
     cx: &mut Cx<'_, Io>,
@@ -46,25 +46,32 @@ pub(crate) fn internal_ioctl<'r>(
     forward(cx, device, request.any())
 }
 
-/// A hold goes before a delay. Only what a program's handle waits for is ever kept: the kernel's own requests pass (filter rule 13).
+/// Only what a program's handle waits for is ever kept: the kernel's own requests pass (filter rule 13).
 fn carry<'r>(
     cx: &mut Cx<'_, Io>,
     device: &Device<Crossing>,
     request: Request<'r, Any>,
     op: u32,
 ) -> Disposition<'r> {
-    let (hold, delay) = (device.hold.matches(op), device.delay.matches(op));
-    if (hold || delay)
-        && !device.is_leaving()
-        && request.is_from_user_mode()
-        && request.file_key().is_some()
-    {
-        if hold {
-            hold::keep(cx, device, request)
-        } else {
-            delay::park(cx, device, request)
-        }
+    let wanted = if device.hold.matches(op) {
+        Some(Waits::Held)
+    } else if device.delay.matches(op) {
+        Some(Waits::Delayed)
     } else {
-        forward(cx, device, request)
+        None
+    };
+    if (wanted.is_none() && device.order.is_idle())
+        || device.is_leaving()
+        || !request.is_from_user_mode()
+    {
+        return forward(cx, device, request);
+    }
+    let Some(handle) = request.file_key() else {
+        return forward(cx, device, request);
+    };
+    match device.order.enter(cx, handle, wanted) {
+        Some(Waits::Held) => hold::keep(cx, device, request, wanted == Some(Waits::Held)),
+        Some(Waits::Delayed) => delay::park(cx, device, request, handle, wanted.is_some()),
+        None => forward(cx, device, request),
     }
 }

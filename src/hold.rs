@@ -14,6 +14,7 @@ use wdf::{
 use crate::{
     device::{Crossing, Passage},
     forward::forward,
+    order::Waits,
 };
 
 /// What is held from now on, and how much may go. Changed under the registry's lock, read anywhere.
@@ -62,14 +63,16 @@ impl HoldRule {
     }
 }
 
-/// Puts the request into the held queue.
+/// Puts the request into the held queue: until it is released if the hold matches it, else only until nothing is before it.
 pub(crate) fn keep<'r>(
     cx: &mut Cx<'_, Io>,
     device: &Device<Crossing>,
     request: Request<'r, Any>,
+    matches: bool,
 ) -> Disposition<'r> {
+    let now = Instant::now();
     let max_age = Span::from_millis(device.hold.max_age_ms.load(Ordering::Relaxed));
-    let release_at = Instant::now().after(max_age);
+    let release_at = if matches { now.after(max_age) } else { now };
     if let Some(passage) = request.context::<Passage>() {
         passage
             .release_at
@@ -78,9 +81,10 @@ pub(crate) fn keep<'r>(
     device.counters.held.count();
     match request.forward(cx, &device.held) {
         Ok(gone) => {
-            device.alarm.ask(cx, release_at);
-            // The hold may have ended, or the device begun to go, between the decision and the arrival in the queue.
-            if !device.hold.is_on() || device.is_leaving() {
+            // The hold may have ended, what was before it may have gone, or the device begun to go, between the decision and the arrival.
+            if matches && device.hold.is_on() && !device.is_leaving() {
+                device.alarm.ask(cx, release_at);
+            } else {
                 device.pump.wake();
             }
             gone
@@ -88,6 +92,7 @@ pub(crate) fn keep<'r>(
         Err((request, _)) => {
             // The queue is purged: the device is going.
             device.counters.held.uncount();
+            device.order.leave(cx, request.file_key(), Waits::Held);
             forward(cx, device, request)
         }
     }
@@ -106,6 +111,9 @@ pub(crate) fn canceled<'r>(
         device.counters.canceled.count();
         Status::CANCELLED
     };
+    device.order.leave(cx, request.file_key(), Waits::Held);
+    // What waited only behind this one may go.
+    device.pump.wake();
     request.complete(cx, status)
 }
 
@@ -136,7 +144,11 @@ pub(crate) fn drain(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) -> Option<
                     .released
                     .fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
             }
-            forward(cx, device, request)
+            let handle = request.file_key();
+            let gone = forward(cx, device, request);
+            // Not before: what comes now must find it still on its way.
+            device.order.leave(cx, handle, Waits::Held);
+            gone
         });
         match retrieved {
             Ok(Retrieved::Done) => {}

@@ -20,6 +20,7 @@ mod device;
 mod dispatch;
 mod forward;
 mod hold;
+mod order;
 mod pump;
 mod registry;
 mod removal;

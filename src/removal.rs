@@ -10,7 +10,7 @@ use wdf::{
     request::{Claim, StopAction, StopContext, Unparked},
 };
 
-use crate::{Ferry, delay, device::Crossing};
+use crate::{Ferry, delay, device::Crossing, order::Waits};
 
 /// `IRP_MJ_CLEANUP`, before the framework sees it: the handle's delayed requests end now (filter rule 10). Those that wait in queues the
 /// framework flushes itself (R-CAN-60).
@@ -22,10 +22,7 @@ pub(crate) fn handle_closed(
     if let Some(file) = irp.file_key() {
         while let Some(token) = device.delayed.take_of(cx, file) {
             token.unpark(cx, |cx, request| match request {
-                Unparked::Owned(request) => {
-                    device.counters.canceled.count();
-                    request.complete_empty(cx, Status::CANCELLED)
-                }
+                Unparked::Owned(request) => delay::give_up(cx, device, request, Status::CANCELLED),
                 Unparked::Canceled(request) => delay::cancel(cx, device, request),
             });
         }
@@ -65,6 +62,7 @@ pub(crate) fn stop<'s>(
         Claim::Owned(request) => {
             device.delayed.remove(cx, &request);
             device.counters.failed.count();
+            device.order.leave(cx, request.file_key(), Waits::Delayed);
             request.complete(cx, Status::DEVICE_NOT_CONNECTED)
         }
         Claim::Canceled(request) => {

@@ -19,6 +19,7 @@ pub fn run(platform: &dyn Platform, options: &Victim) -> Result<()> {
     let path = ferry::device_path(platform, &options.device)?;
     let one = ferry::open(platform, &path, Access::ReadWrite)?;
     let two = ferry::open(platform, &path, Access::ReadWrite)?;
+    let three = ferry::open(platform, &path, Access::ReadWrite)?;
     let reads = (0..options.reads).map(|_| Operation::Read {
         offset: 0,
         length: 512,
@@ -30,9 +31,15 @@ pub fn run(platform: &dyn Platform, options: &Victim) -> Result<()> {
     let controls = (0..options.controls)
         .map(|_| Operation::control(pier::IOCTL_PIER_ECHO, vec![0xEE; 64], vec![0; 64]));
     let mut in_flight = Vec::new();
-    for (number, operation) in reads.chain(writes).chain(controls).enumerate() {
-        let device = if number % 2 == 0 { &one } else { &two };
-        in_flight.push(device.start(operation)?);
+    // A handle for each: what comes later on a handle waits behind what ferry keeps of it.
+    for operation in reads {
+        in_flight.push(one.start(operation)?);
+    }
+    for operation in writes {
+        in_flight.push(two.start(operation)?);
+    }
+    for operation in controls {
+        in_flight.push(three.start(operation)?);
     }
     let mut out = std::io::stdout();
     writeln!(out, "{READY}")?;
