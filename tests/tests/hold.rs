@@ -24,12 +24,13 @@ rusty_fork_test! {
     fn a_held_write_does_not_reach_pier_before_its_release() {
         let bed = Bed::ferry_over_pier();
         let program = Program::new();
-        let (device, ferry) = (program.open_device(), program.open_ferry());
+        let (device, other, ferry) = (program.open_device(), program.open_device(), program.open_ferry());
         ferry.hold(ops::WRITE, 0);
         let held = device.start(write(0, 7));
         assert!(held.is_pending());
         assert_eq!((ferry.device().held, ferry.device().in_flight), (1, 1));
-        assert_eq!(device.read(0, 16).data, [0; 16], "the write has not happened");
+        // On another handle: on its own a read waits behind the write.
+        assert_eq!(other.read(0, 16).data, [0; 16], "the write has not happened");
         assert_eq!(ferry.release(0), 1);
         let done = held.wait();
         assert_eq!((done.status, done.information), (NtStatus::SUCCESS, 16));
@@ -37,6 +38,7 @@ rusty_fork_test! {
         ferry.close();
         assert_eq!(device.read(0, 16).data, [7; 16]);
         device.close();
+        other.close();
         bed.end();
     }
 

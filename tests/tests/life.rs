@@ -86,7 +86,7 @@ rusty_fork_test! {
         node.stop().expect("stop is accepted");
         let arrived_stopped = program.open_device().start(READ);
         assert!(arrived_stopped.is_pending());
-        node.restart().expect("the device restarts");
+        node.start().expect("the device starts again");
         assert_eq!(arrived_stopped.wait().status, NtStatus::SUCCESS);
         assert_eq!(ferry.release(0), 1);
         assert_eq!(held.wait().status, NtStatus::SUCCESS);
