@@ -13,6 +13,7 @@ use crate::{
     cx::{self, Cx, FileEvent},
     device::{self, Device, DeviceContext, DeviceInit, Role},
     handler::{self, Stateless},
+    object::ObjectRef,
     request::{Create, Disposition, FileKey, Kind, Request, finish},
 };
 
@@ -23,19 +24,25 @@ pub struct Files<D, F> {
 }
 
 /// A file object whose open has just begun.
+///
+/// Invariant: holds a reference: an open that fails destroys the object inside the completing call (R-DEV-45), and this value may still be there.
 pub struct NewFile<'a, F> {
-    handle: WDFFILEOBJECT,
+    object: ObjectRef,
     scope: PhantomData<&'a ()>,
     of: PhantomData<fn() -> F>,
 }
 
 impl<F: Context> NewFile<'_, F> {
+    fn handle(&self) -> WDFFILEOBJECT {
+        self.object.raw().cast()
+    }
+
     /// Whether the device itself is opened, not a name below it. Stands for `WdfFileObjectGetFileName`.
     #[must_use]
     pub fn is_device_itself(&self) -> bool {
-        // SAFETY: live during its create callback.
+        // SAFETY: referenced.
         let name =
-            unsafe { call_unsafe_wdf_function_binding!(WdfFileObjectGetFileName, self.handle) };
+            unsafe { call_unsafe_wdf_function_binding!(WdfFileObjectGetFileName, self.handle()) };
         // SAFETY: null, or a string that lives as long as the file object.
         unsafe { name.as_ref() }.is_none_or(|name| name.Length == 0)
     }
@@ -45,7 +52,7 @@ impl<F: Context> NewFile<'_, F> {
     pub fn key(&self) -> Option<FileKey> {
         // SAFETY: live during its create callback.
         let file = unsafe {
-            call_unsafe_wdf_function_binding!(WdfFileObjectWdmGetFileObject, self.handle)
+            call_unsafe_wdf_function_binding!(WdfFileObjectWdmGetFileObject, self.handle())
         };
         NonZeroUsize::new(file.addr()).map(FileKey)
     }
@@ -55,8 +62,8 @@ impl<F: Context> NewFile<'_, F> {
     /// # Errors
     /// `STATUS_INVALID_DEVICE_STATE` if it has one already.
     pub fn install(self, file: F) -> Result<(), Status> {
-        // SAFETY: live; its open has not completed, so nobody else installs.
-        unsafe { context::install(self.handle.cast(), file) }
+        // SAFETY: referenced; only this value, which is consumed, installs.
+        unsafe { context::install(self.object.raw(), file) }
             .map(|_| ())
             .map_err(|_| Status::INVALID_DEVICE_STATE)
     }
@@ -159,7 +166,10 @@ unsafe extern "C" fn evt_create<D: DeviceContext, F: Context, H>(
         + Stateless,
 {
     // SAFETY: the device exists during its callbacks.
-    let Some(device) = (unsafe { device::borrow::<D>(device) }) else {
+    let device = unsafe { device::borrow::<D>(device) };
+    // SAFETY: live during its create callback.
+    let object = unsafe { ObjectRef::acquire(file.cast()) };
+    let (Some(device), Some(object)) = (device, object) else {
         // SAFETY: owned since this callback (R-REQ-02).
         unsafe { finish(request, Status::DEVICE_NOT_READY) };
         return;
@@ -174,7 +184,7 @@ unsafe extern "C" fn evt_create<D: DeviceContext, F: Context, H>(
             &device,
             request,
             NewFile {
-                handle: file,
+                object,
                 scope: PhantomData,
                 of: PhantomData,
             },

@@ -248,9 +248,10 @@ unsafe extern "C" fn evt_in_caller_context<D: DeviceContext, F>(
 {
     // SAFETY: the device exists during its callbacks.
     let device = unsafe { device::borrow::<D>(handle) };
-    // SAFETY: owned since this callback (R-REQ-02); a device with context D was created with these request contexts.
-    let ready = unsafe { first_presentation::<D::Request>(request) };
-    let Some(device) = device.filter(|_| ready) else {
+    // Only on a device that carries a D: its requests have room for D::Request.
+    // SAFETY: owned since this callback (R-REQ-02).
+    let device = device.filter(|_| unsafe { first_presentation::<D::Request>(request) });
+    let Some(device) = device else {
         // SAFETY: owned.
         unsafe { finish(request, Status::DEVICE_NOT_READY) };
         return;

@@ -23,9 +23,10 @@ where
 {
     // SAFETY: queue and device exist while they deliver.
     let device = unsafe { device::of_queue::<D>(queue) };
-    // SAFETY: owned since this delivery; a device with context D was created with these request contexts.
-    let ready = unsafe { first_presentation::<D::Request>(request) };
-    let Some(device) = device.filter(|_| ready) else {
+    // Only on a device that carries a D: its requests have room for D::Request.
+    // SAFETY: owned since this delivery.
+    let device = device.filter(|_| unsafe { first_presentation::<D::Request>(request) });
+    let Some(device) = device else {
         // SAFETY: owned.
         unsafe { finish(request, Status::DEVICE_NOT_READY) };
         return;
