@@ -92,8 +92,13 @@ impl State {
                 return Some(Step::Empty(waiter));
             }
         }
+        let notifying = self.power.is_notifying();
         if let Some(step) = power::next_step(self, queue) {
             return Some(Step::Power(step));
+        }
+        if notifying && !self.power.is_notifying() {
+            // The phase that held cancellations back is over.
+            return self.next_step(queue);
         }
         if self.deletion == Deletion::Emptying && self.waiting.is_empty() && self.driver_is_out() {
             self.deletion = Deletion::Done;

@@ -126,6 +126,8 @@ pub(super) fn shut_down_and_purge(queue: &Ref<Queue>) {
     state.cancel_dispatched = !state.owned.is_empty();
     drop(state);
     purge(queue);
+    // The cancel callbacks run before the driver is told to stop.
+    dispatch::visit_unless_active(queue, queue.state.lock());
 }
 
 /// The object is being deleted: purges it and waits until nobody is in it (R-QUE-17).
