@@ -12,7 +12,6 @@ use super::running::Runs;
 use crate::nt;
 use crate::nt::status::NtStatus;
 use crate::sched::Lock;
-use crate::verify;
 
 export! {
     "WdfWorkItemCreate" => create[config: u64, attributes: u64, out: u64] -> NtStatus, DISPATCH;
@@ -27,6 +26,8 @@ const CONFIG_SIZE: u32 = 24;
 struct State {
     queued: bool,
     deleted: bool,
+    /// Its own callback has deleted it: a run that is still promised does not happen (R-DEV-88).
+    over: bool,
 }
 
 /// The body of a WDFWORKITEM.
@@ -42,18 +43,18 @@ impl Body for WorkItem {
         Kind::WorkItem
     }
 
-    fn dispose(&self, me: &ObjRef) -> Disposed {
-        if self.runs.is_inside() {
-            verify::violation(
-                "R-DEV-87",
-                format!(
-                    "{} is deleted by its own callback: it would wait for itself",
-                    me.name()
-                ),
-            );
+    /// A work item that is used once is deleted by its own callback (EvtWorkItem's documentation asks for it): that
+    /// one run is not waited for.
+    fn dispose(&self, _me: &ObjRef) -> Disposed {
+        let inside = self.runs.is_inside();
+        {
+            let mut state = self.state.lock();
+            state.deleted = true;
+            state.over = inside;
         }
-        self.state.lock().deleted = true;
-        self.runs.wait_idle();
+        if !inside {
+            self.runs.wait_idle();
+        }
         Disposed::CallCleanup
     }
 }
@@ -118,8 +119,16 @@ fn enqueue(call: &Call, item: u64) {
 }
 
 fn run(item: &Ref<WorkItem>) {
-    // R-DEV-85: from here on an enqueue queues another run.
-    item.state.lock().queued = false;
+    let over = {
+        let mut state = item.state.lock();
+        // R-DEV-85: from here on an enqueue queues another run.
+        state.queued = false;
+        state.over
+    };
+    if over {
+        item.runs.end();
+        return;
+    }
     item.runs.run(|| {
         item.serialization.run(|| {
             callback::call(item.callback, &[item.handle()]);
