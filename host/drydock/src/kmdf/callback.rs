@@ -35,16 +35,27 @@ pub fn call(address: u64, arguments: &[u64]) -> u64 {
     }
 }
 
-/// As [`call`], for a callback the verifier hooks: with `verifier`, returning at another IRQL is a bug check (R-CHK-04).
+/// As [`call`], for a callback the verifier hooks: with `verifier`, returning at another IRQL or with another number of
+/// critical regions entered is a bug check (R-CHK-04).
 pub fn call_hooked(verifier: bool, name: &str, address: u64, arguments: &[u64]) -> u64 {
-    let before = nt::thread::current().irql();
+    let thread = nt::thread::current();
+    let (before, depth) = (thread.irql(), thread.critical_depth());
     let result = call(address, arguments);
-    let after = nt::thread::current().irql();
+    let (after, left) = (thread.irql(), thread.critical_depth());
     if verifier && before != after {
         verify::bug_check(
             WDF_VIOLATION,
             [0xE, u64::from(before), u64::from(after), 0],
             format!("{name} was called at IRQL {before} and returned at IRQL {after} (R-CHK-04)"),
+        );
+    }
+    if verifier && depth != left {
+        verify::bug_check(
+            WDF_VIOLATION,
+            [0xF, address, 0, 0],
+            format!(
+                "{name} was called {depth} critical regions deep and returned {left} deep (R-CHK-04)"
+            ),
         );
     }
     result
