@@ -10,7 +10,6 @@
 use super::control;
 use super::layout;
 use super::thunk;
-use crate::verify;
 use std::arch::global_asm;
 use std::sync::OnceLock;
 
@@ -83,6 +82,8 @@ unsafe extern "C" {
 pub(super) enum Outcome {
     /// Carried out: the registers are those after it.
     Done,
+    /// `__fastfail` with this code.
+    FastFail(u64),
     /// Not one of ours: the reason in words.
     Refused(&'static str),
 }
@@ -118,11 +119,7 @@ pub(super) fn carry_out(registers: &mut super::unwind::Registers) -> Outcome {
             registers.rip = drydock_write_cr8 as *const () as u64;
             Outcome::Done
         }
-        [0xCD, 0x29, ..] => verify::bug_check(
-            0x139,
-            [registers.general[1], 0, registers.rip, 0],
-            "the image stopped itself (__fastfail): its own checks found memory corrupted",
-        ),
+        [0xCD, 0x29, ..] => Outcome::FastFail(registers.general[1]),
         [0xCD, 0x2C, ..] => Outcome::Refused("an assertion of the image failed (int 2Ch)"),
         [0xCD, 0x2D, ..] => Outcome::Refused("a debugger service was called (int 2Dh)"),
         [0xCC, ..] => Outcome::Refused("it is a breakpoint, and there is no debugger"),

@@ -150,6 +150,14 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut c
                 HANDLING.set(false);
                 return;
             }
+            Outcome::FastFail(code) => {
+                STOPPED.set(Some(registers));
+                verify::bug_check(
+                    0x139,
+                    [code, 0, registers.rip, 0],
+                    "the image stopped itself (__fastfail): its own checks found memory corrupted",
+                );
+            }
             Outcome::Refused(reason) => refused = reason,
         }
     } else {

@@ -137,7 +137,8 @@ pub(super) fn read(file: &[u8]) -> Result<Flat, Reason> {
             directory(pe::IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG)?,
             optional.image_base(),
         )?,
-        relocatable: !stripped && !relocation_table.is_empty(),
+        // Code without a single absolute address needs no table.
+        relocatable: !stripped,
         relocations: relocations(&bytes, relocation_table)?,
         bytes,
     };
