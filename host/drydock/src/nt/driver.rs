@@ -8,7 +8,7 @@ use super::object::{self, Kind};
 use super::pool::{self, Tag};
 use super::registry::{SERVICES, ServiceKey};
 use super::status::NtStatus;
-use super::{callout, irp, thread, workitem};
+use super::{callout, irp, lock_order, thread, workitem};
 use crate::loader::{self, Image, Win64Function};
 use crate::sched::Lock;
 use crate::verify;
@@ -178,6 +178,9 @@ pub fn unload(driver: *mut DriverObject) -> Result<(), NtStatus> {
             ),
         );
     }
+    pool::check_freed();
+    let start = view.driver_start.get() as usize;
+    lock_order::forget(start..start + view.driver_size.get() as usize);
     discard(driver);
     Ok(())
 }

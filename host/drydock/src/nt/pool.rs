@@ -301,6 +301,7 @@ pub fn free(block: *mut u8, tag: Option<Tag>) {
         pool.live_blocks.fetch_sub(1, Ordering::Relaxed);
         pool.created.lock().remove(&address);
     }
+    super::lock_order::forget(address..address + size);
     super::abi::fill_bytes(block, POISON, size);
     header.state.set(FREED);
     if let Some(class) = pool.classes.get(header.class.get() as usize) {
@@ -337,6 +338,14 @@ fn check_poison(block: usize) {
                 Tag(header.tag.get())
             ),
         );
+    }
+}
+
+/// Checks every freed block that nobody uses again: called when a driver goes, and its code is still there to be named.
+pub fn check_freed() {
+    for class in &pool().classes {
+        let resting: Vec<usize> = class.lock().free.iter().copied().collect();
+        resting.into_iter().for_each(check_poison);
     }
 }
 

@@ -4,6 +4,7 @@
 //! same to drivers and lets one OS thread run many driver threads.
 
 use super::abi::{Address, Field, Shared};
+use super::lock_order;
 use super::thread::{self, DISPATCH_LEVEL, Thread};
 use crate::sched::{Event, Lock, ThreadId};
 use crate::verify;
@@ -69,9 +70,14 @@ pub fn acquire(lock: &KspinLock) {
     {
         acquire_held(lock, mine);
     }
-    me.held.lock().push(Held {
-        lock: Address(std::ptr::from_ref(lock).cast_mut()),
-    });
+    let address = Address(std::ptr::from_ref(lock).cast_mut());
+    let mut held = me.held.lock();
+    held.push(Held { lock: address });
+    if held.len() > 1 && verify::settings().verifier_on {
+        let locks: Vec<usize> = held.iter().map(|held| held.lock.0 as usize).collect();
+        drop(held);
+        lock_order::acquired(&locks, address.0 as usize);
+    }
 }
 
 #[cold]

@@ -1,12 +1,10 @@
 //! Ex: pool, work items, fast mutexes, rundown protection, interlocked lists.
 
 use super::exports;
-use crate::nt::abi::{
-    Address, FastMutex, Field, ListEntry, WorkQueueItem, at, layout, object_type, write_out,
-};
+use crate::nt::abi::{Address, FastMutex, Field, ListEntry, WorkQueueItem, at, layout, write_out};
 use crate::nt::pool::{self, PoolKind, Tag};
 use crate::nt::thread::{self, APC_LEVEL};
-use crate::nt::{callout, process, spinlock, wait, workitem};
+use crate::nt::{callout, fast_mutex, process, spinlock, workitem};
 use crate::sched::{Event, Lock};
 use crate::verify;
 use std::collections::BTreeMap;
@@ -110,31 +108,23 @@ exports! {
     }
 
     ANY fn ExInitializeFastMutex(mutex: *mut FastMutex) {
-        let view = at(mutex);
-        view.count.set(1);
-        view.owner.set(std::ptr::null_mut());
-        view.contention.set(0);
-        view.event.header.initialize(object_type::EVENT_SYNCHRONIZATION, 6, 1);
-        view.old_irql.set(0);
+        fast_mutex::initialize(mutex);
     }
     APC fn ExAcquireFastMutex(mutex: *mut FastMutex) {
         let me = thread::current();
-        acquire_mutex(mutex);
+        fast_mutex::acquire(mutex);
         let old = me.raise(APC_LEVEL);
         at(mutex).old_irql.set(old.into());
     }
     APC fn ExReleaseFastMutex(mutex: *mut FastMutex) {
         let old = at(mutex).old_irql.get();
-        release_mutex(mutex);
+        fast_mutex::release(mutex);
         thread::current().lower(old as u8);
     }
     APC fn ExTryToAcquireFastMutex(mutex: *mut FastMutex) -> u8 {
-        let event = std::ptr::from_ref(&at(mutex).event.header).cast_mut();
-        if wait::wait_for_one(event, Some(0)) != crate::nt::status::NtStatus::SUCCESS {
+        if !fast_mutex::try_acquire(mutex) {
             return 0;
         }
-        at(mutex).owner.set(thread::current().ethread());
-        at(mutex).count.set(0);
         at(mutex).old_irql.set(thread::current().raise(APC_LEVEL).into());
         1
     }
@@ -142,10 +132,10 @@ exports! {
         if !thread::current().apcs_disabled() {
             verify::violation("NT-LOCK-05", "ExAcquireFastMutexUnsafe needs APCs disabled: a critical region or APC_LEVEL");
         }
-        acquire_mutex(mutex);
+        fast_mutex::acquire(mutex);
     }
     APC fn ExReleaseFastMutexUnsafe(mutex: *mut FastMutex) {
-        release_mutex(mutex);
+        fast_mutex::release(mutex);
     }
 
     ANY fn ExInitializeRundownProtection(reference: *mut Rundown) {
@@ -245,31 +235,4 @@ fn link(before: *mut ListEntry, entry: *mut ListEntry, after: *mut ListEntry) {
     at(entry).blink.set(before);
     at(before).flink.set(entry);
     at(after).blink.set(entry);
-}
-
-fn acquire_mutex(mutex: *mut FastMutex) {
-    let view = at(mutex);
-    let me = thread::current().ethread();
-    if view.owner.get() == me {
-        verify::violation(
-            "NT-LOCK-06",
-            "a fast mutex is acquired by the thread that holds it: it would wait for ever",
-        );
-    }
-    let _ = wait::wait_for_one(std::ptr::from_ref(&view.event.header).cast_mut(), None);
-    view.count.set(0);
-    view.owner.set(me);
-}
-
-fn release_mutex(mutex: *mut FastMutex) {
-    let view = at(mutex);
-    if view.owner.get() != thread::current().ethread() {
-        verify::violation(
-            "NT-LOCK-07",
-            "a fast mutex is released by a thread that does not hold it",
-        );
-    }
-    view.owner.set(std::ptr::null_mut());
-    view.count.set(1);
-    wait::set_event(std::ptr::from_ref(&view.event).cast_mut());
 }
