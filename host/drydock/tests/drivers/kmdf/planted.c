@@ -5,6 +5,7 @@ static EVT_WDF_DRIVER_DEVICE_ADD DeviceAdd;
 static EVT_WDF_IO_QUEUE_IO_DEVICE_CONTROL IoControl;
 static EVT_WDF_IO_QUEUE_IO_DEFAULT IoRefuse;
 static EVT_WDF_OBJECT_CONTEXT_CLEANUP DeviceCleanup;
+static EVT_WDFDEVICE_WDM_IRP_PREPROCESS Flush;
 
 static MISTAKE *Find(const char *Name)
 {
@@ -43,6 +44,25 @@ static VOID Plant(PLANTED_DEVICE *Device, WDFREQUEST Request)
         make(Device, Request);
 }
 
+static VOID ReportWaiting(PLANTED_DEVICE *Device, WDFREQUEST Request)
+{
+    PULONG waiting;
+    NTSTATUS status = WdfRequestRetrieveOutputBuffer(Request, sizeof(*waiting), (PVOID *)&waiting, NULL);
+
+    if (NT_SUCCESS(status))
+        *waiting = Device->Waiting;
+    WdfRequestCompleteWithInformation(Request, status, NT_SUCCESS(status) ? sizeof(*waiting) : 0);
+}
+
+static NTSTATUS Flush(WDFDEVICE Device, PIRP Irp)
+{
+    KeSetEvent(&GetPlanted(Device)->Go, IO_NO_INCREMENT, FALSE);
+    Irp->IoStatus.Status = STATUS_SUCCESS;
+    Irp->IoStatus.Information = 0;
+    IoCompleteRequest(Irp, IO_NO_INCREMENT);
+    return STATUS_SUCCESS;
+}
+
 static VOID IoControl(WDFQUEUE Queue, WDFREQUEST Request, size_t OutputLength, size_t InputLength, ULONG Code)
 {
     PLANTED_DEVICE *device = GetPlanted(WdfIoQueueGetDevice(Queue));
@@ -52,9 +72,8 @@ static VOID IoControl(WDFQUEUE Queue, WDFREQUEST Request, size_t OutputLength, s
     case CODE_PLANT_DIRECT:
         Plant(device, Request);
         break;
-    case CODE_GO:
-        KeSetEvent(&device->Go, IO_NO_INCREMENT, FALSE);
-        WdfRequestComplete(Request, STATUS_SUCCESS);
+    case CODE_WAITING:
+        ReportWaiting(device, Request);
         break;
     default:
         WdfRequestComplete(Request, STATUS_INVALID_DEVICE_REQUEST);
@@ -129,6 +148,9 @@ static NTSTATUS DeviceAdd(WDFDRIVER Driver, PWDFDEVICE_INIT DeviceInit)
     NTSTATUS status;
 
     WdfFdoInitSetFilter(DeviceInit);
+    status = WdfDeviceInitAssignWdmIrpPreprocessCallback(DeviceInit, Flush, IRP_MJ_FLUSH_BUFFERS, NULL, 0);
+    if (!NT_SUCCESS(status))
+        return status;
     WDF_OBJECT_ATTRIBUTES_INIT_CONTEXT_TYPE(&attributes, PLANTED_DEVICE);
     attributes.EvtCleanupCallback = DeviceCleanup;
     status = WdfDeviceCreate(&DeviceInit, &attributes, &device);

@@ -10,8 +10,8 @@
 #define CODE_PLANT TEST_CODE(0, METHOD_BUFFERED)
 /* The same with a direct output buffer. */
 #define CODE_PLANT_DIRECT TEST_CODE(1, METHOD_OUT_DIRECT)
-/* Lets a mistake that waits go on. */
-#define CODE_GO TEST_CODE(2, METHOD_BUFFERED)
+/* Output: ULONG, how many mistakes wait for the flush (IRP_MJ_FLUSH_BUFFERS) that lets them go on. */
+#define CODE_WAITING TEST_CODE(2, METHOD_BUFFERED)
 
 #define PLANTED_TAG 'tnlP'
 
@@ -22,7 +22,8 @@ typedef struct _PLANTED_DEVICE {
     WDFQUEUE Foreign;  /* of a control device of the same driver */
     WDFDEVICE Control;
     WDFIOTARGET Below; /* ends reads only when they are canceled, and refuses unknown controls at once */
-    KEVENT Go;
+    KEVENT Go; /* set by a flush, which no queue sees: an arriving request would run what the queue has to do */
+    LONG Waiting;
 } PLANTED_DEVICE;
 WDF_DECLARE_CONTEXT_TYPE_WITH_NAME(PLANTED_DEVICE, GetPlanted)
 

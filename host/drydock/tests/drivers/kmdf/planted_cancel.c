@@ -71,10 +71,11 @@ static VOID IsCanceledWhileCancelable(PLANTED_DEVICE *Device, WDFREQUEST Request
         WdfRequestComplete(Request, STATUS_SUCCESS);
 }
 
-/* The program cancels, then says go: the unmark cannot win. */
+/* The program cancels, then flushes: the unmark cannot win. The cancel routine waits until this handler returns. */
 static VOID CompletionAfterLostUnmark(PLANTED_DEVICE *Device, WDFREQUEST Request)
 {
     WdfRequestMarkCancelableEx(Request, Cancel);
+    InterlockedIncrement(&Device->Waiting);
     KeWaitForSingleObject(&Device->Go, Executive, KernelMode, FALSE, NULL);
     WdfRequestUnmarkCancelable(Request);
     WdfRequestComplete(Request, STATUS_CANCELLED);

@@ -97,7 +97,7 @@ static VOID ForgetFormatted(PLANTED_DEVICE *Device, WDFREQUEST Request)
     WDF_REQUEST_SEND_OPTIONS options;
 
     WDF_REQUEST_SEND_OPTIONS_INIT(&options, WDF_REQUEST_SEND_OPTION_SEND_AND_FORGET);
-    if (NT_SUCCESS(WdfIoTargetFormatRequestForIoctl(Device->Below, Request, CODE_GO, NULL, NULL, NULL, NULL)) &&
+    if (NT_SUCCESS(WdfIoTargetFormatRequestForIoctl(Device->Below, Request, CODE_WAITING, NULL, NULL, NULL, NULL)) &&
         WdfRequestSend(Request, Device->Below, &options))
         return;
     WdfRequestComplete(Request, WdfRequestGetStatus(Request));

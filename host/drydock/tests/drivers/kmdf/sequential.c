@@ -25,6 +25,7 @@ typedef struct _STATISTICS {
     ULONG CanceledBefore; /* canceled before they could be marked */
     ULONG MostAtOnce;
     ULONG FinishedAtDispatch;
+    ULONG Working; /* 1 while the device has a request that can be finished or canceled */
 } STATISTICS;
 
 typedef struct _DEVICE_CONTEXT {
@@ -219,6 +220,7 @@ static VOID IoControl(WDFQUEUE Queue, WDFREQUEST Request, size_t OutputLength, s
         if (NT_SUCCESS(status)) {
             WdfSpinLockAcquire(device->Lock);
             *(STATISTICS *)buffer = device->Statistics;
+            ((STATISTICS *)buffer)->Working = device->Current != NULL;
             WdfSpinLockRelease(device->Lock);
             information = sizeof(STATISTICS);
         }
