@@ -156,7 +156,12 @@ pub(crate) fn park<'r>(
 pub(crate) fn drain(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) -> Option<Instant> {
     let all = device.delay.hurry.swap(false, Ordering::AcqRel);
     loop {
-        let token = if all || device.is_leaving() {
+        if device.is_leaving() {
+            // Parked after the flush of the removal had looked.
+            flush(cx, device, Status::DEVICE_NOT_CONNECTED);
+            return None;
+        }
+        let token = if all {
             device.delayed.take_any(cx)
         } else {
             device.delayed.take_due(cx, Instant::now())

@@ -128,9 +128,11 @@ pub(crate) fn drain(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) -> Option<
                 .context::<Passage>()
                 .map_or(now, |passage| due(&passage.release_at));
             next.set(Some(release_at));
-            release_at <= now
+            let may_go = release_at <= now
                 || !device.hold.is_on()
-                || device.hold.released.load(Ordering::Acquire) != 0
+                || device.hold.released.load(Ordering::Acquire) != 0;
+            // Last: a device that goes ends its hold after it has said so, and its queue is purged, not sent.
+            may_go && !device.is_leaving()
         };
         let retrieved = device.held.retrieve_next_if(cx, wanted, |cx, request| {
             let old = request
