@@ -7,6 +7,7 @@ mod c_image;
 mod conform;
 mod cross_cargo;
 mod demo;
+mod dock;
 mod drivers;
 mod entry_stub;
 mod headers;

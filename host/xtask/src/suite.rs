@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use crate::{
     audit, c_drivers, c_image, conform,
     cross_cargo::Profile,
+    dock::Dock,
     drivers::{self, BuildOptions},
     headers, inf,
     kmdf::KmdfVersion,
@@ -98,6 +99,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "scenarios on the images",
         run: scenarios,
+    },
+    Step {
+        name: "a program's requests over the socket",
+        run: main_job,
     },
     Step {
         name: "conformance with the recorded logs",
@@ -197,6 +202,16 @@ fn abi_tests(project: &Project) -> Result<Count> {
 
 fn host_tests(project: &Project) -> Result<Count> {
     libtest(lint::host_cargo(project, "test").args(["--workspace", "--exclude", "scenarios"]))
+}
+
+/// Every exercise case, then mixed requests whose data and number are compared, then a clean stop.
+fn main_job(project: &Project) -> Result<Count> {
+    let dock = Dock::start(project)?;
+    let exercised = dock.ferryctl(&["exercise"]);
+    let stressed = dock.ferryctl(&["stress", "--count", "100000", "--seed", "1"]);
+    let stopped = dock.stop();
+    exercised.and(stressed).and(stopped)?;
+    Ok(Count::passed(3))
 }
 
 fn scenarios(project: &Project) -> Result<Count> {
