@@ -31,6 +31,7 @@ caught! {
     wait_lock_at_dispatch_level: "wait lock at DISPATCH_LEVEL", ON => ["BREAK", "WdfWaitLockAcquire"];
     remove_of_an_absent_item: "remove of an absent item", OFF => ["BREAK R-CHK-38"];
     work_item_flushes_itself: "work item flushes itself", OFF => ["BREAK R-CHK-36"];
+    timer_stops_itself: "timer stops itself", OFF => ["BREAK R-CHK-36", "WdfTimerStop"];
     /// R-CHK-04: the level a callback returns at is checked.
     spin_lock_kept: "spin lock kept", ON => ["0x10D", "(0xe,"];
 }

@@ -34,6 +34,12 @@ caught! {
     unsafe_buffer_of_a_buffered_control: "unsafe buffer of a buffered control", ON => ["BREAK R-REQ-73"];
     /// R-REQ-76: the system buffer was written after it was freed; found when the driver is unloaded, at the latest.
     buffer_after_completion: "buffer after completion", OFF => ["NT-POOL-05", "IoSB", "byte 0 after it was freed"];
+    /// R-CHK-11.
+    completion_of_a_found_request: "completion of a found request", ON => ["BREAK"];
+    completion_of_a_found_request_is_not_checked_by_the_framework: "completion of a found request", OFF => ["VIOLATION R-REQ-07"];
+    /// R-QUE-99.
+    retrieve_from_another_queue: "retrieve from another queue", ON => ["BUG CHECK 0x10D", "(0x6, 0x5,"];
+    memory_dereferenced_too_often: "memory dereferenced too often", OFF => ["BREAK R-CHK-34"];
 }
 
 rusty_fork_test! {
@@ -53,6 +59,15 @@ rusty_fork_test! {
         assert_eq!(drydock::verify::breaks(), 3);
         file.close();
         end(stack);
+    }
+
+    /// R-REQ-19.
+    #[test]
+    fn information_without_a_buffer() {
+        expect_end(&["BREAK R-REQ-19"]);
+        let (_stack, file) = planted(OFF);
+        let done = file.control(PLANT, b"information without a buffer", 0);
+        panic!("not noticed: {done:?}");
     }
 
     #[test]

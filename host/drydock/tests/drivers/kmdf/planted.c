@@ -170,6 +170,9 @@ static NTSTATUS DeviceAdd(WDFDRIVER Driver, PWDFDEVICE_INIT DeviceInit)
     status = WdfIoQueueCreate(device, &config, WDF_NO_OBJECT_ATTRIBUTES, &planted->Manual);
     if (!NT_SUCCESS(status))
         return status;
+    status = WdfIoQueueCreate(device, &config, WDF_NO_OBJECT_ATTRIBUTES, &planted->SecondManual);
+    if (!NT_SUCCESS(status))
+        return status;
     return CreateControlDevice(Driver, planted);
 }
 

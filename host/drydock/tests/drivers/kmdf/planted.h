@@ -19,6 +19,7 @@ typedef struct _PLANTED_DEVICE {
     WDFDEVICE Device;
     WDFQUEUE Default;  /* parallel */
     WDFQUEUE Manual;
+    WDFQUEUE SecondManual;
     WDFQUEUE Foreign;  /* of a control device of the same driver */
     WDFDEVICE Control;
     WDFIOTARGET Below; /* ends reads only when they are canceled, and refuses unknown controls at once */

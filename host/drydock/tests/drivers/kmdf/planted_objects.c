@@ -213,6 +213,31 @@ static VOID WorkItemFlushesItself(PLANTED_DEVICE *Device, WDFREQUEST Request)
     WdfRequestComplete(Request, STATUS_SUCCESS);
 }
 
+static EVT_WDF_TIMER StopItself;
+static VOID StopItself(WDFTIMER Timer)
+{
+    WdfTimerStop(Timer, TRUE);
+    KeSetEvent(&GetPlanted(WdfTimerGetParentObject(Timer))->Go, IO_NO_INCREMENT, FALSE);
+}
+
+static VOID TimerStopsItself(PLANTED_DEVICE *Device, WDFREQUEST Request)
+{
+    WDF_OBJECT_ATTRIBUTES attributes;
+    WDF_TIMER_CONFIG config;
+    WDFTIMER timer;
+
+    WDF_OBJECT_ATTRIBUTES_INIT(&attributes);
+    attributes.ParentObject = Device->Device;
+    attributes.ExecutionLevel = WdfExecutionLevelPassive;
+    WDF_TIMER_CONFIG_INIT(&config, StopItself);
+    config.AutomaticSerialization = FALSE;
+    if (NT_SUCCESS(WdfTimerCreate(&config, &attributes, &timer))) {
+        WdfTimerStart(timer, 0);
+        KeWaitForSingleObject(&Device->Go, Executive, KernelMode, FALSE, NULL);
+    }
+    WdfRequestComplete(Request, STATUS_SUCCESS);
+}
+
 const PLANTED_MISTAKE ObjectMistakes[] = {
     {"null handle", NullHandle},
     {"handle of another type", HandleOfOtherType},
@@ -234,5 +259,6 @@ const PLANTED_MISTAKE ObjectMistakes[] = {
     {"wait lock at DISPATCH_LEVEL", WaitLockAtDispatch},
     {"remove of an absent item", RemoveOfAbsent},
     {"work item flushes itself", WorkItemFlushesItself},
+    {"timer stops itself", TimerStopsItself},
     {NULL, NULL},
 };

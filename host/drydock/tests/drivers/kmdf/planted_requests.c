@@ -131,6 +131,44 @@ static VOID UnsafeBufferOfBuffered(PLANTED_DEVICE *Device, WDFREQUEST Request)
     WdfRequestComplete(Request, status);
 }
 
+/* A found request is not owned until it is retrieved. */
+static VOID CompletionOfFound(PLANTED_DEVICE *Device, WDFREQUEST Request)
+{
+    WDFREQUEST found;
+
+    if (NT_SUCCESS(WdfRequestForwardToIoQueue(Request, Device->Manual)) &&
+        NT_SUCCESS(WdfIoQueueFindRequest(Device->Manual, NULL, NULL, NULL, &found))) {
+        WdfRequestComplete(found, STATUS_SUCCESS);
+        WdfObjectDereference(found);
+    }
+}
+
+static VOID RetrieveFromOtherQueue(PLANTED_DEVICE *Device, WDFREQUEST Request)
+{
+    WDFREQUEST found, taken;
+
+    if (NT_SUCCESS(WdfRequestForwardToIoQueue(Request, Device->Manual)) &&
+        NT_SUCCESS(WdfIoQueueFindRequest(Device->Manual, NULL, NULL, NULL, &found))) {
+        WdfIoQueueRetrieveFoundRequest(Device->SecondManual, found, &taken);
+        WdfObjectDereference(found);
+    }
+}
+
+static VOID MemoryDereferencedTooOften(PLANTED_DEVICE *Device, WDFREQUEST Request)
+{
+    WDFMEMORY memory;
+
+    WdfRequestRetrieveOutputMemory(Request, &memory);
+    WdfObjectDereference(memory);
+    WdfRequestComplete(Request, STATUS_SUCCESS);
+}
+
+/* With an output length of zero there is nothing to copy back. */
+static VOID InformationWithoutBuffer(PLANTED_DEVICE *Device, WDFREQUEST Request)
+{
+    WdfRequestCompleteWithInformation(Request, STATUS_SUCCESS, 4);
+}
+
 const PLANTED_MISTAKE RequestMistakes[] = {
     {"double completion", DoubleCompletion},
     {"double completion with a reference", DoubleCompletionWithReference},
@@ -150,5 +188,9 @@ const PLANTED_MISTAKE RequestMistakes[] = {
     {"acknowledge outside EvtIoStop", AcknowledgeOutsideStop},
     {"enqueue outside the caller's context", EnqueueOutsideCallersContext},
     {"unsafe buffer of a buffered control", UnsafeBufferOfBuffered},
+    {"completion of a found request", CompletionOfFound},
+    {"retrieve from another queue", RetrieveFromOtherQueue},
+    {"memory dereferenced too often", MemoryDereferencedTooOften},
+    {"information without a buffer", InformationWithoutBuffer},
     {NULL, NULL},
 };
