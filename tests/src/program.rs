@@ -63,7 +63,12 @@ impl Program {
         self.open(control::WIN32_NAME)
     }
 
-    fn open(&self, path: &str) -> Session {
+    /// Opens a device by path, such as `\\\\.\\Ferry`.
+    ///
+    /// # Panics
+    /// If that fails.
+    #[must_use]
+    pub fn open(&self, path: &str) -> Session {
         match self.process.open(path, READ_WRITE, SHARE) {
             Ok(handle) => Session { handle },
             Err(status) => panic!("open {path}: {status}"),
