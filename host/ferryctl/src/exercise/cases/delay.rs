@@ -22,6 +22,11 @@ pub const CASES: &[Case] = &[
         run: only_matching,
     },
     Case {
+        name: "delay/same-handle-in-order",
+        shows: "a read that follows a delayed write on the same handle sees what was written",
+        run: same_handle_in_order,
+    },
+    Case {
         name: "delay/ended-keeps-time",
         shows: "ending a delay lets new requests pass at once; those already parked keep their time",
         run: ended_keeps_time,
@@ -83,6 +88,23 @@ fn only_matching(bed: &Bed<'_>) -> Result<()> {
         "a read during the delay",
     )?;
     bed.until_delayed(&ferry, 0)
+}
+
+fn same_handle_in_order(bed: &Bed<'_>) -> Result<()> {
+    let (ferry, device) = (bed.ferry()?, bed.open()?);
+    transferred(
+        &finish(bed::write(&*device, 0, &[0; 64])?)?,
+        64,
+        "the write before",
+    )?;
+    ferry.delay(bed.filter, ops::WRITE, SHORT)?;
+    let data = pattern(15, 64);
+    let delayed = bed::write(&*device, 0, &data)?;
+    bed.until_delayed(&ferry, 1)?;
+    let behind = finish(bed::read(&*device, 0, 64)?)?;
+    transferred(&behind, 64, "the read behind it")?;
+    ensure!(behind.data == data, "the read overtook the delayed write");
+    transferred(&finish(delayed)?, 64, "the delayed write")
 }
 
 fn ended_keeps_time(bed: &Bed<'_>) -> Result<()> {

@@ -29,6 +29,11 @@ pub const CASES: &[Case] = &[
         run: only_matching,
     },
     Case {
+        name: "hold/same-handle-in-order",
+        shows: "what comes later on a handle waits behind its held requests; other handles do not",
+        run: same_handle_in_order,
+    },
+    Case {
         name: "hold/ended-by-command",
         shows: "ending a hold releases everything it kept",
         run: ended_by_command,
@@ -125,6 +130,32 @@ fn only_matching(bed: &Bed<'_>) -> Result<()> {
     still_pending(&mut *held, "the held read")?;
     ferry.release(bed.filter, 0)?;
     transferred(&finish(held)?, 8, "the released read")
+}
+
+fn same_handle_in_order(bed: &Bed<'_>) -> Result<()> {
+    let (ferry, device, other) = (bed.ferry()?, bed.open()?, bed.open()?);
+    ferry.hold(bed.filter, ops::READ, LONG)?;
+    let before = pattern(13, 8);
+    transferred(
+        &finish(bed::write(&*other, 0, &before)?)?,
+        8,
+        "the write before",
+    )?;
+    let held = bed::read(&*device, 0, 8)?;
+    bed.until_held(&ferry, 1)?;
+    let mut behind = bed::write(&*device, 0, &pattern(14, 8))?;
+    bed.until_in_flight(&ferry, 2)?;
+    transferred(
+        &finish(bed::write(&*other, 64, &[1; 8])?)?,
+        8,
+        "a write of another handle",
+    )?;
+    still_pending(&mut *behind, "the write behind the held read")?;
+    ferry.release(bed.filter, 0)?;
+    let done = finish(held)?;
+    transferred(&done, 8, "the released read")?;
+    ensure!(done.data == before, "the write behind the read overtook it");
+    transferred(&finish(behind)?, 8, "the write behind it")
 }
 
 fn ended_by_command(bed: &Bed<'_>) -> Result<()> {
