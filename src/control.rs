@@ -106,8 +106,8 @@ fn opened<'r>(
 /// `EvtFileCleanup`: the last handle to this open was closed.
 fn closing(cx: &mut Cx<'_, FileEvent>, _desk: &Device<Desk>, controller: &Controller) {
     if let Some(ferry) = cx.driver::<Ferry>() {
-        ferry.registry.with(cx, |registry, _| {
-            registry.forget_rules_of(controller.number);
+        ferry.registry.with(cx, |registry, cx| {
+            registry.forget_rules_of(cx, controller.number);
         });
     }
 }

@@ -1,6 +1,6 @@
 //! Delaying: requests are parked, cancelable, until their time has come; then the pump sends them.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use wdf::{
     Status,
@@ -21,8 +21,6 @@ pub(crate) struct DelayRule {
     millis: AtomicU32,
     /// The control handle that set it.
     owner: AtomicU64,
-    /// The pump shall send everything now.
-    hurry: AtomicBool,
 }
 
 impl DelayRule {
@@ -41,12 +39,6 @@ impl DelayRule {
     /// No delay from now on. What is parked keeps its time.
     pub(crate) fn end(&self) {
         self.ops.store(0, Ordering::Release);
-    }
-
-    /// No delay, for what is parked neither. The caller wakes the pump.
-    pub(crate) fn end_at_once(&self) {
-        self.end();
-        self.hurry.store(true, Ordering::Release);
     }
 
     /// Whether that control handle set the last delay.
@@ -154,19 +146,13 @@ pub(crate) fn park<'r>(
 
 /// Sends what is due and says when the next one will be. Only the pump calls it.
 pub(crate) fn drain(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) -> Option<Instant> {
-    let all = device.delay.hurry.swap(false, Ordering::AcqRel);
     loop {
         if device.is_leaving() {
             // Parked after the flush of the removal had looked.
             flush(cx, device, Status::DEVICE_NOT_CONNECTED);
             return None;
         }
-        let token = if all {
-            device.delayed.take_any(cx)
-        } else {
-            device.delayed.take_due(cx, Instant::now())
-        };
-        let Some(token) = token else {
+        let Some(token) = device.delayed.take_due(cx, Instant::now()) else {
             return device.delayed.next_due(cx);
         };
         token.unpark(cx, |cx, request| match request {

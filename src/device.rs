@@ -71,6 +71,8 @@ impl Context for Crossing {
 pub(crate) struct Passage {
     /// When a held request is released by itself, in units of the clock.
     pub(crate) release_at: AtomicU64,
+    /// Which hold keeps it: how many had ended before.
+    pub(crate) hold: AtomicU32,
 }
 
 impl Context for Passage {

@@ -28,6 +28,8 @@ pub(crate) struct HoldRule {
     owner: AtomicU64,
     /// Held requests that may go although the hold lasts.
     released: AtomicU32,
+    /// How many holds have ended. What one of them kept may go, whatever hold is set before the pump runs.
+    ended: AtomicU32,
 }
 
 impl HoldRule {
@@ -50,6 +52,12 @@ impl HoldRule {
     /// No hold. The caller wakes the pump, which releases everything.
     pub(crate) fn end(&self) {
         self.ops.store(0, Ordering::Release);
+        self.ended.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether a hold that kept a request when `ended` had ended before still lasts.
+    fn lasts(&self, ended: u32) -> bool {
+        self.is_on() && self.ended.load(Ordering::Acquire) == ended
     }
 
     /// Whether that control handle set the last hold.
@@ -73,7 +81,9 @@ pub(crate) fn keep<'r>(
     let now = Instant::now();
     let max_age = Span::from_millis(device.hold.max_age_ms.load(Ordering::Relaxed));
     let release_at = if matches { now.after(max_age) } else { now };
+    let hold = device.hold.ended.load(Ordering::Acquire);
     if let Some(passage) = request.context::<Passage>() {
+        passage.hold.store(hold, Ordering::Release);
         passage
             .release_at
             .store(release_at.units(), Ordering::Release);
@@ -82,7 +92,7 @@ pub(crate) fn keep<'r>(
     match request.forward(cx, &device.held) {
         Ok(gone) => {
             // The hold may have ended, what was before it may have gone, or the device begun to go, between the decision and the arrival.
-            if matches && device.hold.is_on() && !device.is_leaving() {
+            if matches && device.hold.lasts(hold) && !device.is_leaving() {
                 device.alarm.ask(cx, release_at);
             } else {
                 device.pump.wake();
@@ -122,24 +132,26 @@ pub(crate) fn drain(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) -> Option<
     loop {
         let now = Instant::now();
         let next = core::cell::Cell::new(None);
-        let due = |at: &AtomicU64| Instant::from_units(at.load(Ordering::Acquire));
+        // By itself: too old, or the hold that kept it is over.
+        let due = |passage: &Passage| {
+            if device.hold.lasts(passage.hold.load(Ordering::Acquire)) {
+                Instant::from_units(passage.release_at.load(Ordering::Acquire))
+            } else {
+                now
+            }
+        };
         let wanted = |found: &Found| {
-            let release_at = found
-                .context::<Passage>()
-                .map_or(now, |passage| due(&passage.release_at));
+            let release_at = found.context::<Passage>().map_or(now, due);
             next.set(Some(release_at));
-            let may_go = release_at <= now
-                || !device.hold.is_on()
-                || device.hold.released.load(Ordering::Acquire) != 0;
+            let may_go = release_at <= now || device.hold.released.load(Ordering::Acquire) != 0;
             // Last: a device that goes ends its hold after it has said so, and its queue is purged, not sent.
             may_go && !device.is_leaving()
         };
         let retrieved = device.held.retrieve_next_if(cx, wanted, |cx, request| {
-            let old = request
+            let goes_by_itself = request
                 .context::<Passage>()
-                .is_none_or(|passage| due(&passage.release_at) <= now);
-            if device.hold.is_on() && !old {
-                // The hold may have been set since `wanted` looked: then there is nothing to take.
+                .is_none_or(|passage| due(passage) <= now);
+            if !goes_by_itself {
                 let take = |count: u32| count.checked_sub(1);
                 _ = device
                     .hold

@@ -6,6 +6,7 @@ use core::{
 };
 
 use wdf::{
+    clock::Instant,
     cx::{Cx, Locked},
     device::{ControlDevice, Device},
     trace,
@@ -79,13 +80,15 @@ impl Registry {
     }
 
     /// A controller's handle was closed: its rules end and what they kept is released (filter rule 13).
-    pub(crate) fn forget_rules_of(&mut self, owner: u64) {
+    pub(crate) fn forget_rules_of(&mut self, cx: &mut Cx<'_, Locked>, owner: u64) {
         for device in self.devices() {
             if device.hold.is_of(owner) {
                 device.hold.end();
             }
             if device.delay.is_of(owner) {
-                device.delay.end_at_once();
+                device.delay.end();
+                // What is parked now, and not what a next rule may park before the pump runs.
+                device.delayed.make_due(cx, Instant::now());
             }
             device.pump.wake();
         }

@@ -244,6 +244,21 @@ impl<K: Kind> ParkedList<K> {
             .is_some()
     }
 
+    /// Makes every request that is here due at `now`, those that were due before left alone. IRQL <= `DISPATCH_LEVEL`.
+    pub fn make_due(&self, cx: &mut Cx<'_, impl Place>, now: Instant) {
+        self.ends.with(cx, |ends| {
+            let mut at = ends.head;
+            // Ordered before, ordered after: what was due later is due together.
+            // SAFETY: cells of this list, lock held; the reference ends before the next is made.
+            while let Some(links) = unsafe { links(at) } {
+                if links.due > now {
+                    links.due = now;
+                }
+                at = links.next;
+            }
+        });
+    }
+
     /// When the first request is due.
     pub fn next_due(&self, cx: &mut Cx<'_, impl Place>) -> Option<Instant> {
         self.ends.with(cx, |ends| {

@@ -37,6 +37,11 @@ pub const CASES: &[Case] = &[
         run: ended_by_close,
     },
     Case {
+        name: "delay/ended-and-set-anew",
+        shows: "a delay that follows at once on one that ended delays in full, and none of the earlier one's requests",
+        run: ended_and_set_anew,
+    },
+    Case {
         name: "delay/cancel",
         shows: "a delayed request that is cancelled ends with STATUS_CANCELLED at once",
         run: cancel,
@@ -134,6 +139,33 @@ fn ended_by_close(bed: &Bed<'_>) -> Result<()> {
     bed.until_delayed(&watcher, 5)?;
     delayer.device.close()?;
     finish_all(parked, Status::SUCCESS).map(drop)
+}
+
+fn ended_and_set_anew(bed: &Bed<'_>) -> Result<()> {
+    let (device, other) = (bed.open()?, bed.open()?);
+    for _ in 0..20 {
+        let (first, second) = (bed.ferry()?, bed.ferry()?);
+        first.delay(bed.filter, ops::READ, LONG)?;
+        let earlier: Vec<_> = (0..3)
+            .map(|_| bed::read(&*device, 0, 8))
+            .collect::<Result<_>>()?;
+        bed.until_delayed(&second, 3)?;
+        first.device.close()?;
+        second.delay(bed.filter, ops::READ, LONG)?;
+        let later = bed::read(&*other, 0, 8)?;
+        finish_all(earlier, Status::SUCCESS)?;
+        bed.until_delayed(&second, 1)?;
+        ensure!(
+            later.cancel()?,
+            "the read under the new delay was not delayed"
+        );
+        ended(
+            &finish(later)?,
+            Status::CANCELLED,
+            "the read under the new delay",
+        )?;
+    }
+    Ok(())
 }
 
 fn cancel(bed: &Bed<'_>) -> Result<()> {

@@ -44,6 +44,11 @@ pub const CASES: &[Case] = &[
         run: ended_by_close,
     },
     Case {
+        name: "hold/ended-and-set-anew",
+        shows: "a hold that follows at once on one that ended keeps none of the earlier one's requests",
+        run: ended_and_set_anew,
+    },
+    Case {
         name: "hold/maximum-age",
         shows: "a held request is released by itself at its maximum age, not before",
         run: maximum_age,
@@ -185,6 +190,25 @@ fn ended_by_close(bed: &Bed<'_>) -> Result<()> {
         8,
         "a read after the hold",
     )
+}
+
+fn ended_and_set_anew(bed: &Bed<'_>) -> Result<()> {
+    let (device, other) = (bed.open()?, bed.open()?);
+    for _ in 0..20 {
+        let (first, second) = (bed.ferry()?, bed.ferry()?);
+        first.hold(bed.filter, ops::READ, LONG)?;
+        let earlier = reads(&*device, 3)?;
+        bed.until_held(&second, 3)?;
+        first.device.close()?;
+        second.hold(bed.filter, ops::READ, LONG)?;
+        let mut later = bed::read(&*other, 0, 8)?;
+        finish_all(earlier, Status::SUCCESS)?;
+        bed.until_held(&second, 1)?;
+        still_pending(&mut *later, "the read under the new hold")?;
+        second.release(bed.filter, 0)?;
+        transferred(&finish(later)?, 8, "the read under the new hold")?;
+    }
+    Ok(())
 }
 
 fn maximum_age(bed: &Bed<'_>) -> Result<()> {
