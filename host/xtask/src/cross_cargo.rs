@@ -63,7 +63,7 @@ impl CrossCargo<'_> {
         cargo.env("WDK_MANIFEST", self.tree.driver_model_manifest());
         cargo.env("LIBCLANG_PATH", self.tools.libclang());
         // wdk-sys compiles a little C; the names choose the MSVC driver mode.
-        cargo.env("CC_x86_64_pc_windows_msvc", self.tools.llvm("clang-cl"));
+        cargo.env("CC_x86_64_pc_windows_msvc", self.clang_cl()?);
         cargo.env("AR_x86_64_pc_windows_msvc", self.tools.llvm("llvm-lib"));
         cargo.env("CFLAGS_x86_64_pc_windows_msvc", "-w");
         Ok(cargo)
@@ -95,6 +95,22 @@ impl CrossCargo<'_> {
             ]),
         };
         cargo
+    }
+
+    /// clang under the name that makes it speak MSVC's command line.
+    ///
+    /// A link of our own: Debian has that name in a package of analysis tools, which brings Python along.
+    fn clang_cl(&self) -> Result<PathBuf> {
+        let folder = self.project.cross_target().join("tools");
+        let link = folder.join("clang-cl");
+        if !link.exists() {
+            fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+            // A link that leads nowhere is there for the system and not for `exists`.
+            let _ = fs::remove_file(&link);
+            std::os::unix::fs::symlink(self.tools.llvm("clang"), &link)
+                .with_context(|| format!("cannot link {}", link.display()))?;
+        }
+        Ok(link)
     }
 
     fn rustflags(&self) -> Vec<String> {

@@ -33,7 +33,7 @@ const LLVM_NEEDS: &[Need] = &[
         package: "lld-19",
     },
     Need {
-        file: "/usr/lib/llvm-19/bin/clang-cl",
+        file: "/usr/lib/llvm-19/bin/clang",
         package: "clang-19",
     },
     Need {
