@@ -41,34 +41,61 @@ const RECORDINGS: [(&str, &str, &[&str]); 2] = [
 /// Most explained differences the suite may have: 2 % of its scenarios.
 const EXPLAINED_PER_HUNDRED: usize = 2;
 
-/// Runs the suite, shows the difference of every scenario whose name contains `only`, and says how many logs match.
-pub fn run(project: &Project, only: Option<&str>) -> Result<usize> {
+/// One scenario: what Microsoft's framework printed, and what drydock printed.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The scenario.
+    pub name: String,
+    /// The recorded log.
+    pub want: String,
+    got: String,
+}
+
+impl Outcome {
+    /// The logs are the same to the byte.
+    pub fn matches(&self) -> bool {
+        self.want == self.got
+    }
+}
+
+/// Builds the driver, runs it on drydock, and puts its logs beside the recorded ones.
+pub fn compare(project: &Project) -> Result<Vec<Outcome>> {
     c_image::build_conformance(project, KmdfVersion::DEFAULT)?;
     process::run(lint::host_cargo(project, "build").args(["--package", "drydock"]))?;
     let folder = project.path("host/drydock/conformance");
-    let explained = explained(&folder)?;
-    let (mut matching, mut argued, mut total) = (0, 0, 0);
-    let mut failures = Vec::new();
+    let mut outcomes = Vec::new();
     for (expected, image, arguments) in RECORDINGS {
-        let logs = logs(project, image, arguments)?;
+        let mut logs = logs(project, image, arguments)?;
         for (name, want) in recording(&folder.join(expected))? {
-            total += 1;
-            let got = logs.get(&name).map_or("", String::as_str);
-            if got == want {
-                matching += 1;
-                continue;
-            }
-            if let Some(reason) = explained.get(&name) {
-                argued += 1;
-                println!("differs   {name}: {reason}");
-                continue;
-            }
-            println!("DIFFERS   {name}");
-            if only.is_some_and(|part| name.contains(part)) {
-                print!("{}", side_by_side(&want, got));
-            }
-            failures.push(name);
+            let got = logs.remove(&name).unwrap_or_default();
+            outcomes.push(Outcome { name, want, got });
         }
+    }
+    Ok(outcomes)
+}
+
+/// Runs the suite, shows the difference of every scenario whose name contains `only`, and says how many logs match.
+pub fn run(project: &Project, only: Option<&str>) -> Result<usize> {
+    let outcomes = compare(project)?;
+    let explained = explained(&project.path("host/drydock/conformance"))?;
+    let (mut matching, mut argued, total) = (0, 0, outcomes.len());
+    let mut failures = Vec::new();
+    for outcome in outcomes {
+        if outcome.matches() {
+            matching += 1;
+            continue;
+        }
+        let name = outcome.name;
+        if let Some(reason) = explained.get(&name) {
+            argued += 1;
+            println!("differs   {name}: {reason}");
+            continue;
+        }
+        println!("DIFFERS   {name}");
+        if only.is_some_and(|part| name.contains(part)) {
+            print!("{}", side_by_side(&outcome.want, &outcome.got));
+        }
+        failures.push(name);
     }
     println!("{matching} of {total} logs match, {argued} differences explained");
     if argued * 100 > total * EXPLAINED_PER_HUNDRED {

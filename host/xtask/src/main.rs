@@ -17,6 +17,7 @@ mod lint;
 mod process;
 mod project;
 mod reproduce;
+mod spec;
 mod suite;
 mod toolchain;
 mod wdf_header;
@@ -77,6 +78,8 @@ enum Command {
         /// Show the differences of the scenarios whose name contains this
         scenario: Option<String>,
     },
+    /// The specification beside drydock: per group, what is implemented, proven, not modelled, open
+    Spec(spec::Args),
     /// Build the drivers in C that drydock is tested with (host/drydock/tests/drivers), to target/images/c
     CDrivers {
         /// Only these
@@ -149,6 +152,7 @@ fn run(command: Command) -> Result<()> {
         Command::Conform { scenario } => {
             conform::run(&project, scenario.as_deref()).map(|_matching| ())
         }
+        Command::Spec(args) => spec::run(&project, &args).map(|_proven| ()),
         Command::CDrivers { names, kmdf } => {
             for image in c_drivers::build(&project, kmdf, &names)? {
                 println!("{}", image.line(&project));

@@ -15,7 +15,7 @@ use crate::{
     kmdf::KmdfVersion,
     lint, process,
     project::Project,
-    reproduce, toolchain,
+    reproduce, spec, toolchain,
 };
 
 /// How many checks passed and failed.
@@ -107,6 +107,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "conformance with the recorded logs",
         run: |p| conform::run(p, None).map(Count::passed),
+    },
+    Step {
+        name: "specification index",
+        run: |p| spec::run(p, &spec::Args::default()).map(|_proven| Count::ONE),
     },
     Step {
         name: "the same bytes from two folders",
