@@ -3,7 +3,11 @@
 //! The workspace's files stay those of the genuine Windows flow: the `wdk-build` stand-in and the
 //! lock file that follows from it are swapped in on cargo's command line, and only here.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result};
 
@@ -107,7 +111,7 @@ impl CrossCargo<'_> {
             fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
             // A link that leads nowhere is there for the system and not for `exists`.
             let _ = fs::remove_file(&link);
-            std::os::unix::fs::symlink(self.tools.llvm("clang"), &link)
+            link_program(&self.tools.llvm("clang"), &link)
                 .with_context(|| format!("cannot link {}", link.display()))?;
         }
         Ok(link)
@@ -131,7 +135,7 @@ impl CrossCargo<'_> {
             (self.tree.target.as_path(), "build"),
             (self.project.root(), "ferry"),
             (cargo_home.as_path(), "cargo"),
-            (std::path::Path::new("/usr/lib/rustlib/src/rust"), "rust"),
+            (Path::new("/usr/lib/rustlib/src/rust"), "rust"),
         ] {
             flags.push(format!("--remap-path-prefix={}={to}", from.display()));
         }
@@ -153,4 +157,15 @@ impl CrossCargo<'_> {
         }
         Ok(lock)
     }
+}
+
+#[cfg(unix)]
+fn link_program(program: &Path, link: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(program, link)
+}
+
+/// The cross build is Linux's; this program is compiled on Windows for its other commands.
+#[cfg(not(unix))]
+fn link_program(_program: &Path, _link: &Path) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
 }
