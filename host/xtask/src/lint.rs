@@ -62,7 +62,7 @@ pub fn host(project: &Project) -> Result<()> {
     clippy
         .arg("--manifest-path")
         .arg(project.path("host/Cargo.toml"));
-    clippy.args(["--workspace", "--all-targets"]);
+    clippy.args(["--workspace", "--all-targets", "--all-features"]);
     process::run(&mut clippy)
 }
 

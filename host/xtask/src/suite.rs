@@ -205,7 +205,13 @@ fn abi_tests(project: &Project) -> Result<Count> {
 }
 
 fn host_tests(project: &Project) -> Result<Count> {
-    libtest(lint::host_cargo(project, "test").args(["--workspace", "--exclude", "scenarios"]))
+    libtest(lint::host_cargo(project, "test").args([
+        "--workspace",
+        "--exclude",
+        "scenarios",
+        "--features",
+        "drydock/built-images",
+    ]))
 }
 
 /// Every exercise case, then mixed requests whose data and number are compared, then a clean stop.
