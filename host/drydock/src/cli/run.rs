@@ -4,7 +4,7 @@ use crate::loader;
 use crate::nt;
 use crate::sched::{self, Mode};
 use crate::stack::{self, Stack};
-use crate::verify::{self, Exit};
+use crate::verify::{self, Exit, LowResources};
 use std::path::PathBuf;
 
 /// What to run, and how.
@@ -35,6 +35,26 @@ pub struct Options {
     /// One thread at a time, as on a machine with one processor.
     #[arg(long)]
     one_processor: bool,
+    /// Complete what lower drivers complete later, from another thread: IoCallDriver gives STATUS_PENDING.
+    #[arg(long)]
+    force_pending: bool,
+    /// Make one in so many of the calls that can fail for want of resources fail.
+    #[arg(long, value_name = "ONE_IN", conflicts_with = "fail_call")]
+    low_resources: Option<u32>,
+    /// Which of them, for --low-resources.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 1,
+        requires = "low_resources"
+    )]
+    seed: u64,
+    /// Make the call with this number (from 1) fail, of those that can fail for want of resources.
+    #[arg(long, value_name = "NUMBER")]
+    fail_call: Option<u64>,
+    /// End the run with a report of who waits for what when nothing has happened for so long.
+    #[arg(long, value_name = "SECONDS")]
+    watchdog: Option<u32>,
     /// How long the threads of the drivers may take to end before the drivers are unloaded.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     patience: u32,
@@ -67,9 +87,23 @@ fn configure(options: &Options) {
     settings.break_is_fatal = !options.go_on_after_break;
     settings.strict_imports = options.strict;
     settings.kmdf_minor = options.kmdf;
+    settings.force_pending = options.force_pending;
+    settings.track_requests = options.watchdog.is_some() || options.verifier;
+    if let Some(one_in) = options.low_resources {
+        settings.low_resources = LowResources::Random {
+            seed: options.seed,
+            one_in,
+            spare: 0,
+        };
+    } else if let Some(number) = options.fail_call {
+        settings.low_resources = LowResources::Nth(number);
+    }
     verify::configure(settings);
     if options.one_processor {
         sched::set_mode(Mode::OneProcessor);
+    }
+    if let Some(seconds) = options.watchdog {
+        verify::start_watchdog(i64::from(seconds) * 10_000_000);
     }
 }
 
@@ -93,6 +127,7 @@ fn run_images(options: &Options) -> Result<(), String> {
 }
 
 fn wait_for_threads(options: &Options) {
+    let _waiting = verify::waiting(|| "the threads of the drivers".to_owned());
     let patience = i64::from(options.patience) * 10_000_000;
     if !nt::thread::wait_for_system_threads(patience) {
         eprintln!(

@@ -113,6 +113,7 @@ pub fn enter<R: Refusal>(
 ) -> R {
     guard(name, || {
         sched::point();
+        verify::tick();
         let call = Call {
             binding: binding_of(name, globals),
             name,

@@ -12,6 +12,7 @@ use super::object::{self, Body, ObjRef};
 use super::parent_or_driver;
 use super::queue::Queue;
 use crate::nt;
+use crate::nt::lock_order;
 use crate::nt::spinlock::{self, KspinLock};
 use crate::nt::status::NtStatus;
 use crate::sched::{self, Event, Lock, ThreadId};
@@ -55,6 +56,27 @@ pub struct WaitLock {
 impl Body for WaitLock {
     fn kind(&self) -> Kind {
         Kind::WaitLock
+    }
+}
+
+impl WaitLock {
+    /// What lock order knows it by.
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
+    /// The lock and who has it, for the report of a run that stands still.
+    fn describe(&self) -> String {
+        match *self.holder.lock() {
+            Some(holder) => format!("a WDFWAITLOCK that {} holds", nt::thread::name_of(holder)),
+            None => "a WDFWAITLOCK that is free".to_owned(),
+        }
+    }
+}
+
+impl Drop for WaitLock {
+    fn drop(&mut self) {
+        lock_order::forget(self.address()..self.address() + size_of::<Self>());
     }
 }
 
@@ -134,6 +156,8 @@ fn wait_acquire(call: &Call, lock: u64, timeout: u64) -> NtStatus {
             match *holder {
                 None => {
                     *holder = Some(me);
+                    drop(holder);
+                    lock_order::acquire_waitable(lock.address(), deadline.is_none());
                     return NtStatus::SUCCESS;
                 }
                 Some(other) if other == me && deadline.is_none() => verify::violation(
@@ -147,7 +171,11 @@ fn wait_acquire(call: &Call, lock: u64, timeout: u64) -> NtStatus {
             }
         }
         match deadline {
-            None => lock.freed.wait(),
+            None => {
+                let held = lock.clone();
+                let _waiting = verify::waiting(move || held.describe());
+                lock.freed.wait();
+            }
             Some(deadline) => {
                 let left = deadline - sched::now();
                 if timeout == Some(0) || left <= 0 || !lock.freed.wait_timeout(left) {
@@ -176,6 +204,7 @@ fn wait_release(_call: &Call, lock: u64) {
         }
         *holder = None;
     }
+    lock_order::release_waitable(lock.address());
     lock.freed.set();
     nt::thread::current().leave_critical_region();
 }

@@ -16,6 +16,7 @@ use super::handle::{self, Handle, Part, Ref};
 use super::kind::{ExecutionLevel, Kind, Scope};
 use crate::nt::status::NtStatus;
 use crate::sched::Lock;
+use crate::verify;
 
 /// Keeps an object's memory; says nothing about the driver's reference count.
 pub type ObjRef = Arc<Object>;
@@ -232,6 +233,10 @@ pub fn create<B: Body>(
     body: B,
 ) -> Result<Ref<B>, NtStatus> {
     let kind = body.kind();
+    let created_by = ddi::current_name();
+    if verify::failable(created_by) {
+        return Err(NtStatus::INSUFFICIENT_RESOURCES);
+    }
     let reserved = handle::reserve();
     let contexts = match Contexts::new(binding, reserved.handle(), attributes) {
         Ok(contexts) => contexts,
@@ -244,7 +249,7 @@ pub fn create<B: Body>(
         handle: reserved.handle(),
         kind,
         serial: next_serial(kind),
-        created_by: ddi::current_name(),
+        created_by,
         binding,
         level: attributes.level,
         scope: attributes.scope,

@@ -36,6 +36,7 @@ pub fn shim<R>(name: &'static str, maximum_irql: u8, body: impl FnOnce() -> R) -
     let frame = Frame::enter(name);
     let result = catch_unwind(AssertUnwindSafe(|| {
         sched::point();
+        verify::tick();
         let level = frame.thread().irql();
         if level > maximum_irql {
             thread::require_at_most(maximum_irql, name);

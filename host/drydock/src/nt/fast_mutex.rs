@@ -4,7 +4,7 @@
 //! signaled, only wakes whoever waits.
 
 use super::abi::{FastMutex, at, object_type};
-use super::{thread, wait};
+use super::{lock_order, thread, wait};
 use crate::sched::Lock;
 use crate::verify;
 
@@ -47,6 +47,7 @@ pub(super) fn acquire(mutex: *mut FastMutex) {
             "a fast mutex is acquired by the thread that holds it: it would wait for ever",
         );
     }
+    lock_order::acquire_waitable(mutex as usize, true);
     while !try_acquire(mutex) {
         {
             let _guard = STATE.lock();
@@ -70,6 +71,7 @@ pub(super) fn release(mutex: *mut FastMutex) {
             "a fast mutex is released by a thread that does not hold it",
         );
     }
+    lock_order::release_waitable(mutex as usize);
     let woken = {
         let _guard = STATE.lock();
         view.owner.set(std::ptr::null_mut());

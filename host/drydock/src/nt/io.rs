@@ -167,7 +167,7 @@ fn issue(process: &Arc<Process>, file: *mut FileObject, op: Op, on_done: OnDone)
         // The exit may have looked for requests before this one was there.
         operation.cancel();
     }
-    let status = irp::call_driver(top, irp);
+    let status = irp::send(top, irp);
     operation.returned(status);
     id
 }

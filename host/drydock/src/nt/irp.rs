@@ -10,10 +10,12 @@
 )]
 
 use super::abi::{
-    Cancel, Completion, DeviceObject, IO_TYPE_IRP, IoStackLocation, Irp, at,
+    Address, Cancel, Completion, DeviceObject, IO_TYPE_IRP, IoStackLocation, Irp, at,
     cancel_routine_address, mj, sl,
 };
 use super::callout;
+use super::force_pending;
+use super::in_flight;
 use super::pool::{self, Tag};
 use super::spinlock::{self, KspinLock};
 use super::status::NtStatus;
@@ -55,6 +57,7 @@ pub fn allocate(stack_size: i8) -> *mut Irp {
     }
     let irp = pool::allocate_internal(size_of_irp(stack_size), TAG).cast::<Irp>();
     initialize(irp, stack_size);
+    in_flight::begin(irp);
     LIVE.fetch_add(1, Ordering::Relaxed);
     irp
 }
@@ -101,6 +104,7 @@ pub fn free(irp: *mut Irp) {
         verify::violation("NT-IRP-02", "an IRP is freed while a cancel routine is set");
     }
     take_originator(irp);
+    in_flight::end(irp);
     view.kind.set(0);
     pool::free(irp.cast(), Some(TAG));
     LIVE.fetch_sub(1, Ordering::Relaxed);
@@ -203,6 +207,14 @@ pub fn mark_pending(irp: *mut Irp) {
 
 /// IoCallDriver: passes the IRP to `device`, whose driver owns it from here on.
 pub fn call_driver(device: *mut DeviceObject, irp: *mut Irp) -> NtStatus {
+    if verify::settings().force_pending {
+        return force_pending::around(irp, || send(device, irp));
+    }
+    send(device, irp)
+}
+
+/// Passes the IRP to the driver of `device`, for a driver or for the I/O manager itself.
+pub(super) fn send(device: *mut DeviceObject, irp: *mut Irp) -> NtStatus {
     let view = at(irp);
     if view.kind.get() != IO_TYPE_IRP {
         verify::violation("NT-IRP-03", "IoCallDriver with an IRP that was freed");
@@ -248,7 +260,18 @@ pub fn complete(irp: *mut Irp, _boost: i8) {
         );
     }
     check_completion(irp);
+    go_on_completing(irp);
+}
+
+/// The way up of a completed IRP, from its present location.
+pub(super) fn go_on_completing(irp: *mut Irp) {
+    let view = at(irp);
+    let stack_count = view.stack_count.get();
+    let stops = verify::settings().force_pending;
     loop {
+        if stops && force_pending::stops(irp) {
+            return;
+        }
         let location = current(irp);
         skip_current(irp);
         let index = view.current_location.get();
@@ -407,7 +430,17 @@ pub fn send_and_wait(device: *mut DeviceObject, irp: *mut Irp) -> NtStatus {
         done: Event::new(true, false),
     });
     set_originator(irp, Arc::<Synchronous>::clone(&synchronous));
-    let _ = call_driver(device, irp);
+    let major = next(irp).major_function.get();
+    let minor = next(irp).minor_function.get();
+    let _ = send(device, irp);
+    let sent = Address(irp);
+    let _waiting = verify::waiting(move || {
+        format!(
+            "{} (minor {minor:#x}), which {}",
+            mj::name(major),
+            in_flight::whereabouts(sent.get())
+        )
+    });
     synchronous.done.wait();
     at(irp).io_status.status.get()
 }

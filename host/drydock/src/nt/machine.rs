@@ -1,6 +1,6 @@
 //! What the kernel tells the other layers when it starts.
 
-use super::{device, irp, mdl, object, pool, thread};
+use super::{device, in_flight, irp, mdl, object, pool, thread};
 use crate::verify::{self, Leak};
 use crate::{loader, sched};
 use std::sync::Once;
@@ -14,6 +14,8 @@ pub fn start() {
         loader::register_address_describer(pool::describe_pattern);
         verify::register_section("kernel state of the thread", describe_thread);
         verify::register_leaks("kernel", leaks);
+        verify::register_overview("calls in progress on all threads", thread::overview);
+        verify::register_overview("requests that drivers have", in_flight::overview);
     });
 }
 

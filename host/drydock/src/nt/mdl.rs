@@ -153,7 +153,7 @@ pub fn unlock(mdl: *mut Mdl) {
     LOCKED.fetch_sub(1, Ordering::Relaxed);
 }
 
-/// MmGetSystemAddressForMdlSafe and MmMapLockedPagesSpecifyCache for kernel mode.
+/// MmGetSystemAddressForMdlSafe and MmMapLockedPagesSpecifyCache for kernel mode. Null: there is no room for the mapping.
 pub fn system_address(mdl: *mut Mdl) -> *mut u8 {
     let view = at(mdl);
     let flags = view.mdl_flags.get();
@@ -162,6 +162,9 @@ pub fn system_address(mdl: *mut Mdl) -> *mut u8 {
     }
     if flags & (mdl_flags::PAGES_LOCKED | mdl_flags::PARTIAL) == 0 {
         verify::violation("NT-MDL-04", "an MDL is mapped whose pages are not locked");
+    }
+    if verify::failable("a mapping of locked pages") {
+        return std::ptr::null_mut();
     }
     let mapped = memory::system_address(virtual_address(mdl));
     view.mapped_system_va.set(mapped);

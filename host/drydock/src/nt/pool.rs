@@ -179,6 +179,9 @@ pub fn allocate(kind: PoolKind, size: usize, tag: Tag, zero: bool) -> *mut u8 {
     if size > ARENA_SIZE / 16 {
         return std::ptr::null_mut();
     }
+    if verify::failable("an allocation of pool") {
+        return std::ptr::null_mut();
+    }
     let block = take(size, tag, 1);
     super::abi::fill_bytes(block, if zero { 0 } else { FRESH }, size);
     pool()

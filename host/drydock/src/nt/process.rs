@@ -3,7 +3,7 @@
 use super::file::Handle;
 use super::object::{self};
 use super::security::Token;
-use super::thread;
+use super::{in_flight, thread};
 use crate::sched::{Event, Lock, ThreadId};
 use crate::verify;
 use std::collections::BTreeMap;
@@ -25,9 +25,6 @@ pub struct Process {
     pub(super) outstanding: AtomicU64,
     pub(super) idle: Event,
 }
-
-/// How long an exiting process waits for its canceled requests, in 100 ns: what Windows waits.
-const EXIT_PATIENCE: i64 = 300 * 10_000_000;
 
 /// The id of the system process.
 pub const SYSTEM_ID: u64 = 4;
@@ -147,15 +144,17 @@ impl Process {
             }
             // An operation may be starting that was not there to be canceled: it finds the process exiting and
             // cancels itself.
+            let patience = i64::from(verify::settings().exit_patience);
             while self.outstanding() != 0 {
-                if !self.idle.wait_timeout(EXIT_PATIENCE) {
+                if !self.idle.wait_timeout(patience * 10_000_000) {
                     verify::violation(
                         "NT-EXIT-01",
                         format!(
-                            "process {} cannot exit: {} of its requests are not completed five minutes after they were \
-                             canceled",
+                            "process {} cannot exit: {} of its requests are not completed {patience} s after they were \
+                             canceled{}",
                             self.name,
-                            self.outstanding()
+                            self.outstanding(),
+                            in_flight::list()
                         ),
                     );
                 }

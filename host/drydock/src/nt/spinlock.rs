@@ -62,6 +62,14 @@ pub fn acquire(lock: &KspinLock) {
             ),
         );
     }
+    let address = Address(std::ptr::from_ref(lock).cast_mut());
+    if verify::settings().verifier_on {
+        // Before the wait: two threads that meet in it would never come to the check.
+        let held: Vec<usize> = me.held.lock().iter().map(|h| h.lock.0 as usize).collect();
+        if !held.is_empty() {
+            lock_order::acquiring(&held, address.0 as usize);
+        }
+    }
     let mine = word_of(me.id());
     if lock
         .0
@@ -70,14 +78,7 @@ pub fn acquire(lock: &KspinLock) {
     {
         acquire_held(lock, mine);
     }
-    let address = Address(std::ptr::from_ref(lock).cast_mut());
-    let mut held = me.held.lock();
-    held.push(Held { lock: address });
-    if held.len() > 1 && verify::settings().verifier_on {
-        let locks: Vec<usize> = held.iter().map(|held| held.lock.0 as usize).collect();
-        drop(held);
-        lock_order::acquired(&locks, address.0 as usize);
-    }
+    me.held.lock().push(Held { lock: address });
 }
 
 #[cold]
@@ -123,8 +124,24 @@ fn acquire_held(lock: &KspinLock, mine: usize) {
             queue.push_back(Arc::clone(&event));
             event
         };
+        let _waiting = verify::waiting(move || {
+            let word = holder_of(key);
+            match word {
+                Some(holder) => format!("a spin lock that {} holds", thread::name_of(holder)),
+                None => "a spin lock".to_owned(),
+            }
+        });
         event.wait();
     }
+}
+
+/// The thread that holds the lock at this address. The lock cannot go away while somebody waits for it.
+fn holder_of(lock: usize) -> Option<ThreadId> {
+    let word = super::abi::at(lock as *mut KspinLock)
+        .0
+        .load(Ordering::Relaxed);
+    let number = (word >> 1).checked_sub(1)?;
+    Some(ThreadId(number as u32))
 }
 
 /// KeReleaseSpinLockFromDpcLevel.

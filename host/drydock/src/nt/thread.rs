@@ -24,6 +24,7 @@ const FRAMES: usize = 48;
 /// The kernel's side of one thread.
 pub struct Thread {
     id: ThreadId,
+    name: String,
     irql: AtomicU8,
     /// How deep this thread is in critical regions (KeEnterCriticalRegion).
     critical: AtomicI32,
@@ -37,6 +38,8 @@ pub struct Thread {
     pub(super) dpcs: Lock<VecDeque<dpc::Queued>>,
     pub(super) dpcs_waiting: AtomicU32,
     pub(super) held: Lock<Vec<spinlock::Held>>,
+    /// Wait locks and fast mutexes it holds, by address.
+    pub(super) waitable: Lock<Vec<usize>>,
     /// The calls in progress on this thread; written by the thread itself only.
     frames: [Field<&'static str>; FRAMES],
     depth: AtomicU32,
@@ -82,6 +85,7 @@ fn enlist(id: ThreadId) -> &'static Thread {
     }
     let thread = Box::leak(Box::new(Thread {
         id,
+        name: sched::current_name(),
         irql: AtomicU8::new(PASSIVE_LEVEL),
         critical: AtomicI32::new(0),
         guarded: AtomicI32::new(0),
@@ -90,6 +94,7 @@ fn enlist(id: ThreadId) -> &'static Thread {
         dpcs: Lock::new(VecDeque::new()),
         dpcs_waiting: AtomicU32::new(0),
         held: Lock::new(Vec::new()),
+        waitable: Lock::new(Vec::new()),
         frames: [const { Field::new("") }; FRAMES],
         depth: AtomicU32::new(0),
     }));
@@ -98,6 +103,38 @@ fn enlist(id: ThreadId) -> &'static Thread {
     let chunk = unsafe { &*chunk };
     chunk[index % CHUNK].store(thread, Ordering::Release);
     thread
+}
+
+/// What every thread that is inside a call is doing, innermost first: for the report of a run that stands still.
+pub(super) fn overview() -> Vec<String> {
+    all()
+        .filter_map(|thread| {
+            let calls = thread.calls();
+            (!calls.is_empty()).then(|| format!("{}: {}", thread.name, calls.join(" < ")))
+        })
+        .collect()
+}
+
+/// All threads the kernel has met.
+fn all() -> impl Iterator<Item = &'static Thread> {
+    (0..)
+        .map_while(|number| {
+            let chunk = TABLE.get(number / CHUNK)?;
+            (!chunk.load(Ordering::Acquire).is_null()).then(|| lookup(ThreadId(number as u32)))
+        })
+        .flatten()
+}
+
+/// The name of the thread with this ETHREAD, if it is one that has run outside a program.
+pub(super) fn by_ethread(ethread: *mut u8) -> Option<String> {
+    all()
+        .find(|thread| thread.ethread.load(Ordering::Acquire) == ethread)
+        .map(|thread| thread.name.clone())
+}
+
+/// The name of a thread.
+pub fn name_of(id: ThreadId) -> String {
+    lookup(id).map_or_else(|| format!("thread {}", id.0), |thread| thread.name.clone())
 }
 
 /// The thread with this number, if the kernel has met it.

@@ -29,6 +29,20 @@ struct Dispatcher {
 
 static DISPATCHER: Lock<Option<Dispatcher>> = Lock::new(None);
 
+/// What kind of object it is, and who has it.
+fn describe(object: &DispatcherHeader) -> String {
+    match object.kind.get() {
+        object_type::EVENT_NOTIFICATION | object_type::EVENT_SYNCHRONIZATION => "an event".into(),
+        object_type::SEMAPHORE => "a semaphore".into(),
+        object_type::MUTANT => match thread::by_ethread(mutant(object).owner_thread.get()) {
+            Some(name) => format!("a mutex that {name} owns"),
+            None => "a mutex".into(),
+        },
+        object_type::TIMER_NOTIFICATION | object_type::TIMER_SYNCHRONIZATION => "a timer".into(),
+        _ => "the end of a thread or process".into(),
+    }
+}
+
 fn is_signaled(object: &DispatcherHeader, for_thread: *mut u8) -> bool {
     object.signal_state.get() > 0
         || (object.kind.get() == object_type::MUTANT
@@ -177,7 +191,12 @@ pub fn wait_for(
         Some(timeout) => {
             wait.wake.wait_timeout(timeout);
         }
-        None => wait.wake.wait(),
+        None => {
+            let objects: Vec<String> = wait.objects.iter().map(|o| describe(at(o.0))).collect();
+            let text = objects.join(if all { " and " } else { " or " });
+            let _waiting = verify::waiting(move || text.clone());
+            wait.wake.wait();
+        }
     }
     with_dispatcher(|dispatcher| {
         let result = *wait.result.lock();

@@ -19,6 +19,8 @@ pub enum Severity {
     BugCheck,
     /// The processor refused an instruction of the image.
     Fault,
+    /// Nothing happens any more, and something should.
+    NoProgress,
     /// The image called something drydock does not have.
     Unimplemented,
     /// drydock itself is wrong.
@@ -32,6 +34,7 @@ impl Severity {
             Self::Violation => "VIOLATION",
             Self::BugCheck => "BUG CHECK",
             Self::Fault => "FAULT",
+            Self::NoProgress => "NO PROGRESS",
             Self::Unimplemented => "NOT IMPLEMENTED",
             Self::ModelError => "ERROR IN DRYDOCK",
         }
@@ -151,7 +154,13 @@ pub fn model_error(text: impl Into<String>) -> ! {
     end(Severity::ModelError, None, None, text.into())
 }
 
-fn end(
+/// What the source registered under `title` says of the calling thread; nothing if there is none.
+pub fn section_of(title: &str) -> Vec<String> {
+    let source = SECTIONS.lock().get(title).copied();
+    source.map_or_else(Vec::new, |source| source())
+}
+
+pub(super) fn end(
     severity: Severity,
     statement: Option<&'static str>,
     bug_check: Option<(u32, [u64; 4])>,
@@ -170,7 +179,11 @@ fn end(
             std::thread::park();
         },
     }
-    let sources: Vec<_> = SECTIONS.lock().iter().map(|(t, s)| (*t, *s)).collect();
+    let mut sources: Vec<_> = SECTIONS.lock().iter().map(|(t, s)| (*t, *s)).collect();
+    sources.push(("calls made to fail", super::resources::describe));
+    if severity == Severity::NoProgress {
+        sources.extend(super::watchdog::overviews());
+    }
     let report = Report {
         severity,
         statement,

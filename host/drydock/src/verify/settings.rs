@@ -1,5 +1,6 @@
 //! What a run checks, chosen before it starts.
 
+use super::resources::LowResources;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -16,6 +17,16 @@ pub struct Settings {
     pub kmdf_minor: u32,
     /// Loading an image with an import drydock does not have fails, instead of stopping the run at the call.
     pub strict_imports: bool,
+    /// Every completion by a lower driver reaches the driver above later, from another thread: `IoCallDriver` gives
+    /// STATUS_PENDING (Driver Verifier's forced pending of I/O requests).
+    pub force_pending: bool,
+    /// IRPs are kept track of: one that is still with a driver of a stack when that is removed is a violation, and the
+    /// watchdog says who has which.
+    pub track_requests: bool,
+    /// Which calls that may fail are made to.
+    pub low_resources: LowResources,
+    /// How long the exit of a process waits for canceled requests, in seconds: what Windows waits.
+    pub exit_patience: u32,
 }
 
 impl Default for Settings {
@@ -26,6 +37,10 @@ impl Default for Settings {
             down_level: false,
             kmdf_minor: 33,
             strict_imports: false,
+            force_pending: false,
+            track_requests: false,
+            low_resources: LowResources::Never,
+            exit_patience: 300,
         }
     }
 }

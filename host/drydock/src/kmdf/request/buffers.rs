@@ -220,10 +220,10 @@ fn system_mdl(request: &Ref<Request>, address: u64, length: u32) -> Result<*mut 
     if let Some(mdl) = request.state().system_mdl {
         return Ok(mdl.get());
     }
-    let mdl = nt::mdl::allocate(address as *mut u8, length, false, None);
-    if mdl.is_null() {
+    if verify::failable("an MDL of the framework") {
         return Err(NtStatus::INSUFFICIENT_RESOURCES);
     }
+    let mdl = nt::mdl::allocate(address as *mut u8, length, false, None);
     nt::mdl::build_for_nonpaged(mdl);
     request.state().system_mdl = Some(Address(mdl));
     Ok(mdl)
@@ -299,10 +299,10 @@ pub(super) fn probe_and_lock(
             request.explain("a user buffer of more than 4 GiB is probed"),
         );
     };
-    let mdl = nt::mdl::allocate(address as *mut u8, length, false, None);
-    if mdl.is_null() {
+    if verify::failable("an MDL of the framework") {
         return Err(NtStatus::INSUFFICIENT_RESOURCES);
     }
+    let mdl = nt::mdl::allocate(address as *mut u8, length, false, None);
     let locked = nt::mdl::probe_and_lock(mdl, user, for_write).and_then(|()| {
         if nt::mdl::system_address(mdl).is_null() {
             nt::mdl::unlock(mdl);

@@ -18,10 +18,10 @@ struct Block(u64);
 
 impl Block {
     fn new(size: u32) -> Result<Self, NtStatus> {
-        let block = pool::allocate_internal(size as usize, TAG);
-        if block.is_null() {
+        if verify::failable("a buffer of the framework") {
             return Err(NtStatus::INSUFFICIENT_RESOURCES);
         }
+        let block = pool::allocate_internal(size as usize, TAG);
         Ok(Self(block as u64))
     }
 }

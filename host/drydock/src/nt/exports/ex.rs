@@ -4,7 +4,7 @@ use super::exports;
 use crate::nt::abi::{Address, FastMutex, Field, ListEntry, WorkQueueItem, at, layout, write_out};
 use crate::nt::pool::{self, PoolKind, Tag};
 use crate::nt::thread::{self, APC_LEVEL};
-use crate::nt::{callout, fast_mutex, process, spinlock, workitem};
+use crate::nt::{callout, fast_mutex, lock_order, process, spinlock, workitem};
 use crate::sched::{Event, Lock};
 use crate::verify;
 use std::collections::BTreeMap;
@@ -125,6 +125,7 @@ exports! {
         if !fast_mutex::try_acquire(mutex) {
             return 0;
         }
+        lock_order::acquire_waitable(mutex as usize, false);
         at(mutex).old_irql.set(thread::current().raise(APC_LEVEL).into());
         1
     }

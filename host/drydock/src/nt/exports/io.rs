@@ -79,10 +79,10 @@ fn call_worker(routine: usize, arguments: [*mut u8; 3]) {
 
 exports! {
     DISPATCH fn IoAllocateIrp(stack_size: i8, _charge: u8) -> *mut Irp {
-        irp::allocate(stack_size)
+        if crate::verify::failable("IoAllocateIrp") { std::ptr::null_mut() } else { irp::allocate(stack_size) }
     }
     DISPATCH fn IoAllocateIrpEx(_device: *mut DeviceObject, stack_size: i8, _charge: u8) -> *mut Irp {
-        irp::allocate(stack_size)
+        if crate::verify::failable("IoAllocateIrp") { std::ptr::null_mut() } else { irp::allocate(stack_size) }
     }
     DISPATCH fn IoFreeIrp(request: *mut Irp) {
         irp::free(request);
@@ -112,6 +112,9 @@ exports! {
         irp::size_of_irp(stack_size) as u16
     }
     APC fn IoCreateDevice(driver: *mut DriverObject, extension: u32, name: *mut UnicodeString, device_type: u32, characteristics: u32, exclusive: u8, out: *mut *mut DeviceObject) -> NtStatus {
+        if crate::verify::failable("IoCreateDevice") {
+            return NtStatus::INSUFFICIENT_RESOURCES;
+        }
         match device::create(driver, extension as usize, &text_at(name), device_type, characteristics, exclusive != 0) {
             Ok(device) => {
                 write_out(out, device);
@@ -157,6 +160,9 @@ exports! {
         device::related(file)
     }
     PASSIVE fn IoCreateSymbolicLink(link: *mut UnicodeString, target: *mut UnicodeString) -> NtStatus {
+        if crate::verify::failable("IoCreateSymbolicLink") {
+            return NtStatus::INSUFFICIENT_RESOURCES;
+        }
         NtStatus::of(namespace::create_link(&text_at(link), &text_at(target)))
     }
     PASSIVE fn IoDeleteSymbolicLink(link: *mut UnicodeString) -> NtStatus {
@@ -171,6 +177,9 @@ exports! {
         driver::delete(driver);
     }
     PASSIVE fn IoAllocateDriverObjectExtension(driver: *mut DriverObject, id: *mut u8, size: u32, out: *mut *mut u8) -> NtStatus {
+        if crate::verify::failable("IoAllocateDriverObjectExtension") {
+            return NtStatus::INSUFFICIENT_RESOURCES;
+        }
         match driver::allocate_extension(driver, id, size as usize) {
             Ok(extension) => {
                 write_out(out, extension);
@@ -183,6 +192,9 @@ exports! {
         driver::extension(driver, id)
     }
     DISPATCH fn IoAllocateMdl(address: *mut u8, length: u32, secondary: u8, _charge: u8, request: *mut Irp) -> *mut Mdl {
+        if crate::verify::failable("IoAllocateMdl") {
+            return std::ptr::null_mut();
+        }
         mdl::allocate(address, length, secondary != 0, (!request.is_null()).then_some(request))
     }
     DISPATCH fn IoFreeMdl(mdl: *mut Mdl) {
@@ -192,6 +204,9 @@ exports! {
         mdl::build_partial(source, target, address, length);
     }
     DISPATCH fn IoAllocateWorkItem(owner: *mut DeviceObject) -> *mut u8 {
+        if crate::verify::failable("IoAllocateWorkItem") {
+            return std::ptr::null_mut();
+        }
         let item = pool::allocate_internal(WORK_ITEM_SIZE, WORK_ITEM);
         WORK_ITEMS.lock().insert(item as usize, WorkItem { object: Address(owner.cast()), queued: false });
         item
@@ -277,6 +292,9 @@ exports! {
         NtStatus::SUCCESS
     }
     PASSIVE fn IoGetDeviceObjectPointer(name: *mut UnicodeString, access: u32, file: *mut *mut FileObject, device: *mut *mut DeviceObject) -> NtStatus {
+        if crate::verify::failable("IoGetDeviceObjectPointer") {
+            return NtStatus::INSUFFICIENT_RESOURCES;
+        }
         match crate::nt::file::open_kernel(&text_at(name), access) {
             Ok(opened) => {
                 write_out(file, opened);

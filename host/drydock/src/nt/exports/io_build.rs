@@ -124,6 +124,9 @@ fn transfer(
 
 exports! {
     APC fn IoBuildDeviceIoControlRequest(code: u32, device: *mut DeviceObject, input: *mut u8, input_length: u32, output: *mut u8, output_length: u32, internal: u8, event: *mut Kevent, status: *mut IoStatusBlock) -> *mut Irp {
+        if crate::verify::failable("IoBuildDeviceIoControlRequest") {
+            return std::ptr::null_mut();
+        }
         let request = begin(device, status, event, output, output_length);
         let next = irp::next(request);
         next.major_function.set(if internal != 0 { mj::INTERNAL_DEVICE_CONTROL } else { mj::DEVICE_CONTROL });
@@ -150,12 +153,18 @@ exports! {
         request
     }
     APC fn IoBuildSynchronousFsdRequest(major: u32, device: *mut DeviceObject, buffer: *mut u8, length: u32, offset: *const i64, event: *mut Kevent, status: *mut IoStatusBlock) -> *mut Irp {
+        if crate::verify::failable("IoBuildSynchronousFsdRequest") {
+            return std::ptr::null_mut();
+        }
         let request = begin(device, status, event, buffer, length);
         transfer(request, device, major as u8, buffer, length, offset);
         request
     }
     DISPATCH fn IoBuildAsynchronousFsdRequest(major: u32, device: *mut DeviceObject, buffer: *mut u8, length: u32, offset: *const i64, status: *mut IoStatusBlock) -> *mut Irp {
         // The driver's completion routine ends this one, so the kernel stays out of it.
+        if crate::verify::failable("IoBuildAsynchronousFsdRequest") {
+            return std::ptr::null_mut();
+        }
         let request = irp::allocate(at(device).stack_size.get());
         at(request).user_iosb.set(status);
         transfer(request, device, major as u8, buffer, length, offset);

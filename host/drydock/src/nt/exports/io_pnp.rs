@@ -72,6 +72,9 @@ fn call_power_complete(
 
 exports! {
     PASSIVE fn IoRegisterDeviceInterface(physical: *mut DeviceObject, class: *const [u8; 16], reference: *mut UnicodeString, out: *mut UnicodeString) -> NtStatus {
+        if crate::verify::failable("IoRegisterDeviceInterface") {
+            return NtStatus::INSUFFICIENT_RESOURCES;
+        }
         match pnp::register_interface(physical, guid_at(class), &text_at(reference)) {
             Ok(link) => {
                 give_string(out, &link);

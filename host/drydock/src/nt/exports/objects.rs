@@ -44,6 +44,9 @@ exports! {
         object::close_handle(handle)
     }
     PASSIVE fn PsCreateSystemThread(out: *mut u64, _access: u32, _attributes: *mut u8, _process: u64, client: *mut u64, start: usize, context: *mut u8) -> NtStatus {
+        if crate::verify::failable("PsCreateSystemThread") {
+            return NtStatus::INSUFFICIENT_RESOURCES;
+        }
         let ethread = thread::create_system(start, context);
         write_out(out, object::open_handle(ethread));
         if !client.is_null() {

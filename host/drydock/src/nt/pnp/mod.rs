@@ -12,7 +12,7 @@ pub use power::{DevicePower, SystemPower};
 
 use super::abi::{Address, DeviceObject, DriverObject, IoStackLocation, at, mj, mn};
 use super::status::NtStatus;
-use super::{callout, device, irp, thread, workitem};
+use super::{callout, device, in_flight, irp, thread, workitem};
 use crate::sched::{Event, Lock};
 use crate::verify;
 use std::sync::atomic::Ordering;
@@ -128,6 +128,17 @@ impl DevNode {
     /// The instance id.
     pub fn instance(&self) -> &str {
         &self.config.instance
+    }
+
+    /// The devices of the stack, the physical device first.
+    pub fn devices(&self) -> Vec<Address<DeviceObject>> {
+        let mut device = self.physical.0;
+        let mut devices = Vec::new();
+        while !device.is_null() {
+            devices.push(Address(device));
+            device = at(device).attached_device.get();
+        }
+        devices
     }
 
     /// Open files on any device of the stack.
@@ -273,7 +284,23 @@ impl DevNode {
 
     /// IRP_MN_REMOVE_DEVICE, and the end of the physical device.
     fn finish_remove(&self) {
+        let stack = self.devices();
         let status = self.send(mn::REMOVE_DEVICE, |_| {});
+        let left: Vec<String> = in_flight::all()
+            .into_iter()
+            .filter(|irp| stack.contains(&irp.device))
+            .map(|irp| irp.to_string())
+            .collect();
+        if !left.is_empty() {
+            verify::violation(
+                "NT-PNP-03",
+                format!(
+                    "IRP_MN_REMOVE_DEVICE is completed and drivers of the stack still have {} request(s): {}",
+                    left.len(),
+                    left.join("; ")
+                ),
+            );
+        }
         if !status.is_success() {
             verify::violation(
                 "NT-PNP-01",

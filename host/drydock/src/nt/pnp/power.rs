@@ -117,11 +117,11 @@ pub fn request(
         }),
     );
     if thread::irql() == thread::PASSIVE_LEVEL {
-        let _ = irp::call_driver(top, irp);
+        let _ = irp::send(top, irp);
     } else {
         let (top, irp) = (Address(top), Address(irp));
         workitem::queue(workitem::Queue::Critical, move || {
-            let _ = irp::call_driver(top.get(), irp.get());
+            let _ = irp::send(top.get(), irp.get());
         });
     }
     NtStatus::PENDING

@@ -4,6 +4,7 @@ mod cancel;
 mod cancel_safe_queue;
 mod dispatcher;
 mod files;
+mod forced;
 mod levels;
 mod memory;
 mod pending;

@@ -75,7 +75,7 @@ extern "win64" fn pnp_dispatch(device: *mut DeviceObject, request: *mut Irp) -> 
             irp::skip_current(request);
             irp::call_driver(below, request)
         }
-        _ => complete(request, NtStatus::SUCCESS, 0),
+        _ => dispatch(device, request),
     }
 }
 
@@ -111,7 +111,7 @@ extern "win64" fn pnp_entry(driver: *mut DriverObject, _path: *mut UnicodeString
     NtStatus::SUCCESS
 }
 
-fn pnp_driver(name: &str) -> *mut DriverObject {
+pub(super) fn pnp_driver(name: &str) -> *mut DriverObject {
     driver::create(&format!("\\Driver\\{name}"), pnp_entry).unwrap()
 }
 
