@@ -78,7 +78,9 @@ impl Dock {
 
     /// Asks it to stop, and fails unless it found nothing wrong.
     pub fn stop(mut self) -> Result<()> {
-        process::run(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
+        // The shell's own kill: a bare Debian has no program of that name.
+        let id = self.child.id().to_string();
+        process::run(Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id]))?;
         let status = self.child.wait()?;
         let printed = self.printer.join();
         if let Some(folder) = self.socket.parent() {
