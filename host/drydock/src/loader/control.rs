@@ -12,7 +12,8 @@
 
 use super::layout;
 use super::memory::{Access, Region};
-use crate::sched::Lock;
+use crate::sched::world::{Hooks, set_switch_hooks};
+use crate::sched::{self, Lock, Mode};
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::io;
@@ -99,6 +100,15 @@ struct Slots {
     made: usize,
     free: BTreeMap<usize, Slot>,
     high_water: usize,
+    /// Of threads that share an OS thread ([`Mode::Explore`]): their slots, by the address of the control record.
+    shared: BTreeMap<usize, Slot>,
+}
+
+impl Slots {
+    fn take_back(&mut self, slot: Slot) {
+        self.high_water = self.high_water.max(slot.high_water());
+        self.free.insert(slot.index, slot);
+    }
 }
 
 static SLOTS: Lock<Option<Slots>> = Lock::new(None);
@@ -113,8 +123,7 @@ impl Drop for Attachment {
             disable_signal_stack();
             let mut slots = SLOTS.lock();
             let slots = slots.get_or_insert_default();
-            slots.high_water = slots.high_water.max(slot.high_water());
-            slots.free.insert(slot.index, slot);
+            slots.take_back(slot);
         }
     }
 }
@@ -155,16 +164,69 @@ fn attach_first() -> *mut Control {
     quad(CONTROL + HOST_RSP, 0);
     quad(CONTROL + IMAGE_RSP, slot.stack().end - STACK_SLACK);
     quad(CONTROL + EXIT, 0);
-    enable_signal_stack(start + SIGNAL_STACK);
-    const ARCH_SET_GS: i32 = 0x1001;
-    // SAFETY: nothing of Linux user mode on x86-64 uses GS; `region` stays mapped as long as the thread lives.
-    let set = unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, region) };
-    assert!(set == 0, "the system does not let a thread set its GS base");
-    ATTACHED.with(|attached| {
-        let _ = attached.set(Attachment(Some(slot)));
-    });
+    if sched::mode() == Mode::Explore {
+        let mut slots = SLOTS.lock();
+        let slots = slots.get_or_insert_default();
+        slots.shared.insert(control as usize, slot);
+    } else {
+        enable_signal_stack(start + SIGNAL_STACK);
+        ATTACHED.with(|attached| {
+            let _ = attached.set(Attachment(Some(slot)));
+        });
+    }
+    set_gs(region);
     CURRENT.with(|current| current.set(control));
     control
+}
+
+fn set_gs(region: usize) {
+    const ARCH_SET_GS: i32 = 0x1001;
+    const FSGSBASE: u64 = 2;
+    if sched::mode() == Mode::Explore
+        // SAFETY: no preconditions.
+        && unsafe { libc::getauxval(libc::AT_HWCAP2) } & FSGSBASE != 0
+    {
+        // SAFETY: nothing of Linux user mode on x86-64 uses GS, and the system lets user mode write its base.
+        unsafe {
+            std::arch::asm!("wrgsbase {}", in(reg) region, options(nostack, preserves_flags))
+        };
+        return;
+    }
+    // SAFETY: as above; `region` stays mapped as long as the thread lives.
+    let set = unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, region) };
+    assert!(set == 0, "the system does not let a thread set its GS base");
+}
+
+/// Prepares for driver threads that share the calling OS thread, as in [`Mode::Explore`]: each gets a driver stack and a
+/// control region of its own, and they change at every switch. There are `threads` to begin with; more are made as needed.
+///
+/// # Panics
+/// If the system gives no memory.
+pub fn share_os_thread(threads: usize) {
+    let slots: Vec<_> = (0..threads).map(|_| take_slot()).collect();
+    for slot in slots {
+        match slot {
+            Ok(slot) => SLOTS.lock().get_or_insert_default().take_back(slot),
+            Err(error) => panic!("the system gave no memory for a driver stack: {error}"),
+        }
+    }
+    set_switch_hooks(Hooks {
+        save: || CURRENT.with(Cell::get) as usize,
+        load: |control| {
+            CURRENT.with(|current| current.set(control as *mut Control));
+            if control != 0 {
+                set_gs(control - CONTROL);
+            }
+        },
+        end: |control| {
+            CURRENT.with(|current| current.set(std::ptr::null_mut()));
+            let mut slots = SLOTS.lock();
+            let slots = slots.get_or_insert_default();
+            if let Some(slot) = slots.shared.remove(&control) {
+                slots.take_back(slot);
+            }
+        },
+    });
 }
 
 fn take_slot() -> io::Result<Slot> {
@@ -184,12 +246,10 @@ fn take_slot() -> io::Result<Slot> {
     }
     let start = layout::STACKS + index * layout::STACK_SLOT;
     let region = Region::reserve(start, layout::STACK_SLOT)?;
-    for (offset, size) in [
-        (layout::STACK_GUARD, layout::STACK_SIZE),
-        (REGION, REGION_SIZE),
-        (SIGNAL_STACK, SIGNAL_STACK_SIZE),
-    ] {
-        region.protect(offset, size, Access::ReadWrite)?;
+    region.protect(layout::STACK_GUARD, layout::STACK_SIZE, Access::ReadWrite)?;
+    region.protect(REGION, REGION_SIZE, Access::ReadWrite)?;
+    if sched::mode() != Mode::Explore {
+        region.protect(SIGNAL_STACK, SIGNAL_STACK_SIZE, Access::ReadWrite)?;
     }
     Ok(Slot { region, index })
 }
@@ -233,8 +293,9 @@ pub(super) fn current_stack() -> Option<Range<usize>> {
 /// The most that image code ever used of a driver stack, in bytes: of threads that have ended, and of the calling one.
 pub fn stack_high_water() -> usize {
     let ended = SLOTS.lock().as_ref().map_or(0, |slots| {
-        let free = slots.free.values().map(Slot::high_water).max();
-        slots.high_water.max(free.unwrap_or(0))
+        let known = slots.free.values().chain(slots.shared.values());
+        let most = known.map(Slot::high_water).max();
+        slots.high_water.max(most.unwrap_or(0))
     });
     let own = ATTACHED.try_with(|attached| {
         let slot = attached.get().and_then(|attachment| attachment.0.as_ref());

@@ -13,7 +13,7 @@ use super::layout;
 use super::symbols;
 use super::thunk;
 use super::unwind::Registers;
-use crate::sched::{self, Lock};
+use crate::sched::{self, Lock, Mode, world};
 use crate::verify;
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -93,6 +93,11 @@ pub(super) fn install() {
         }
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
+            if sched::mode() == Mode::Explore && world::inside() && !called_by_image() {
+                // What drives the machine has found something wrong: it ends the schedule.
+                world::note_panic(info.to_string());
+                return;
+            }
             if ALL_PANICS.load(Ordering::Relaxed) || called_by_image() {
                 let trace = std::backtrace::Backtrace::force_capture();
                 verify::model_error(format!("{info}\n{trace}"));
@@ -100,6 +105,12 @@ pub(super) fn install() {
             previous(info);
         }));
     });
+}
+
+/// Forgets a fault that ended a schedule of an explored machine.
+pub fn forget_fault() {
+    STOPPED.set(None);
+    HANDLING.set(false);
 }
 
 /// True while the calling thread is in the model because an image called it.

@@ -1,6 +1,7 @@
 //! Ranges of address space.
 #![expect(unsafe_code, reason = "mapping memory at chosen addresses")]
 
+use crate::sched::{self, Mode, world};
 use std::io;
 use std::ops::Range;
 
@@ -49,6 +50,14 @@ impl Region {
     pub(super) fn reserve(start: usize, size: usize) -> io::Result<Self> {
         let fixed = if start == 0 {
             0
+        } else if sched::mode() == Mode::Explore {
+            // A mapping of an earlier schedule may be there still.
+            if world::is_needed_again(&(start..start + size)) {
+                return Err(io::Error::other(
+                    "an explored race that unloads a driver cannot load another one",
+                ));
+            }
+            libc::MAP_FIXED
         } else {
             libc::MAP_FIXED_NOREPLACE
         };
@@ -137,6 +146,14 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
+        if sched::mode() == Mode::Explore {
+            // The next schedule may need what is there.
+            let closed = self.protect(0, self.size, Access::None);
+            if closed.is_ok() {
+                world::mapping_closed(self.range());
+            }
+            return;
+        }
         // SAFETY: by the invariant the range is ours, and it is not used after this.
         unsafe { libc::munmap(self.start as *mut _, self.size) };
     }

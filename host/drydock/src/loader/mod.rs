@@ -23,10 +23,10 @@ mod thunk;
 mod unwind;
 
 pub use backtrace::{Step, caller, return_addresses, steps};
-pub use control::{set_kernel_thread, stack_high_water};
+pub use control::{set_kernel_thread, share_os_thread, stack_high_water};
 pub use emulate::set_interrupt_level_access;
 pub use error::{LoadError, Reason};
-pub use fault::{catch_faults, register_address_describer};
+pub use fault::{catch_faults, forget_fault, register_address_describer};
 pub use image::{Image, Resolve, load};
 pub use symbols::{Symbol, describe, describe_return, symbolize};
 pub use thunk::{Win64Function, current as current_call, thunk};

@@ -1,6 +1,7 @@
 //! What every call of an image into the model passes through.
 
 use super::thread::{self, Thread};
+use crate::sched::world::{self, What};
 use crate::{sched, verify};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -13,6 +14,7 @@ impl Frame {
     pub fn enter(name: &'static str) -> Self {
         let thread = thread::current();
         thread.push_call(name);
+        world::observe(What::Call(name));
         Self(thread)
     }
 

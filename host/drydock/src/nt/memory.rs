@@ -88,13 +88,17 @@ fn map() {
 }
 
 fn open_pages(offset: usize, pages: usize) {
+    protect(offset, pages, libc::PROT_READ | libc::PROT_WRITE);
+}
+
+fn protect(offset: usize, pages: usize, access: i32) {
     for base in [USER_BASE, SYSTEM_BASE] {
         // SAFETY: the pages lie in the arena's own mappings.
         let result = unsafe {
             libc::mprotect(
                 (base + offset) as *mut libc::c_void,
                 pages * PAGE_SIZE,
-                libc::PROT_READ | libc::PROT_WRITE,
+                access,
             )
         };
         if result != 0 {
@@ -239,6 +243,64 @@ pub fn is_accessible(address: *const u8, len: usize, process: u64) -> bool {
         return false;
     };
     *owner == process && offset + len <= start + size
+}
+
+/// What was in the buffers of programs at one moment, for an explored machine that is put back to it.
+pub struct Saved {
+    /// First byte of each slot, as an offset, and its content.
+    slots: Vec<(usize, Vec<u8>)>,
+    /// Where the next guarded slot began.
+    next: usize,
+}
+
+impl Arena {
+    /// All slots that were ever opened: first byte and size.
+    fn slots(&self) -> Vec<(usize, usize)> {
+        let live = self.live.iter().map(|(offset, (len, _))| {
+            let size = len.div_ceil(PAGE_SIZE).max(1).next_power_of_two() * PAGE_SIZE;
+            ((offset + len).next_multiple_of(PAGE_SIZE) - size, size)
+        });
+        let free = self.free.iter().flat_map(|(pages, (guarded, bulk))| {
+            let starts = guarded.iter().chain(bulk);
+            starts.map(move |start| (*start, pages * PAGE_SIZE))
+        });
+        live.chain(free).collect()
+    }
+}
+
+/// Copies what is in the buffers of programs.
+pub fn save() -> Saved {
+    let arena = arena().lock();
+    let read = |(start, size)| {
+        let content = read_bytes((SYSTEM_BASE + start) as *const u8, size);
+        (start, content)
+    };
+    Saved {
+        slots: arena.slots().into_iter().map(read).collect(),
+        next: arena.next,
+    }
+}
+
+/// Where the next slot begins now; none while the machine stands in the middle of a change of it.
+pub fn extent() -> Option<usize> {
+    Some(arena().try_lock()?.next)
+}
+
+/// Puts the content of all buffers back, and closes the slots that were opened since: up to `extent`. What the model keeps of
+/// the slots has been put back already.
+pub fn restore(saved: &Saved, extent: Option<usize>) {
+    for (start, content) in &saved.slots {
+        write_bytes((SYSTEM_BASE + start) as *mut u8, content);
+    }
+    if let Some(extent) = extent
+        && extent > saved.next
+    {
+        protect(
+            saved.next,
+            (extent - saved.next) / PAGE_SIZE,
+            libc::PROT_NONE,
+        );
+    }
 }
 
 #[cfg(test)]

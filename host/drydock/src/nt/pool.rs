@@ -148,6 +148,13 @@ fn reserve() {
     }
 }
 
+/// The part of the arena that was used so far, in whole pages. What lies behind it never matters: a block that is taken for the
+/// first time is written from end to end.
+pub fn used() -> std::ops::Range<usize> {
+    let next = pool().next.load(Ordering::Relaxed);
+    ARENA_BASE..next.next_multiple_of(PAGE_SIZE)
+}
+
 /// The class of a block of `bytes` in all, and the class's size: four steps per power of two.
 fn class_of(bytes: usize) -> (usize, usize) {
     let bytes = bytes.max(64);

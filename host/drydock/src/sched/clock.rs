@@ -1,6 +1,6 @@
 //! Time, and what is to happen at a time.
 
-use super::{Mode, baton, mode, thread};
+use super::{Mode, baton, mode, thread, world};
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -42,6 +42,9 @@ fn start() -> Instant {
 
 /// The time since the machine was first asked for it.
 pub fn now() -> Time100ns {
+    if mode() == Mode::Explore {
+        return world::now();
+    }
     let elapsed = start().elapsed();
     i64::try_from(elapsed.as_nanos() / 100).unwrap_or(i64::MAX)
 }
@@ -77,7 +80,31 @@ pub fn cancel(token: &TimerToken) -> bool {
     action.is_some()
 }
 
+/// When the first action is due.
+pub(super) fn first_due() -> Option<Time100ns> {
+    let schedule = SCHEDULE.lock();
+    schedule
+        .actions
+        .first_key_value()
+        .map(|(token, _)| token.due)
+}
+
+/// The clock of a world: its thread runs one action whenever the world lets time reach it.
+fn run_world_clock() {
+    loop {
+        let action = SCHEDULE.lock().actions.pop_first();
+        if let Some((_, action)) = action {
+            action();
+        }
+        world::wait_for_clock();
+    }
+}
+
 fn start_clock() {
+    if mode() == Mode::Explore {
+        world::spawn_clock(thread::new_record("clock"), Box::new(run_world_clock));
+        return;
+    }
     let started = std::thread::Builder::new()
         .name("clock".to_owned())
         .spawn(run_clock);

@@ -1,7 +1,7 @@
 //! Events: the only way to wait.
 
 use super::thread::{self, Record};
-use super::{Mode, Time100ns, baton, mode, now};
+use super::{Mode, Time100ns, at, baton, cancel, mode, now, world};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,10 +30,14 @@ struct Waiter {
 impl Waiter {
     fn release(&self) {
         self.released.store(true, Ordering::SeqCst);
-        if mode() == Mode::OneProcessor {
-            baton::make_ready(&self.record);
-        } else if let Some(os) = self.record.os.get() {
-            os.unpark();
+        match mode() {
+            Mode::OneProcessor => baton::make_ready(&self.record),
+            Mode::Explore => world::ready(&self.record),
+            Mode::Live => {
+                if let Some(os) = self.record.os.get() {
+                    os.unpark();
+                }
+            }
         }
     }
 }
@@ -112,6 +116,9 @@ impl Event {
             state.waiters.push_back(Arc::clone(&waiter));
             waiter
         };
+        if mode() == Mode::Explore {
+            return self.wait_in_world(&waiter, deadline);
+        }
         let one_processor = mode() == Mode::OneProcessor;
         if one_processor {
             baton::release(&waiter.record);
@@ -138,13 +145,36 @@ impl Event {
                 std::thread::park_timeout(Duration::from_nanos(left.unsigned_abs() * 100));
                 continue;
             }
-            let mut state = self.state.lock();
-            let before = state.waiters.len();
-            state.waiters.retain(|other| !Arc::ptr_eq(other, waiter));
-            if state.waiters.len() < before {
+            if self.leave(waiter) {
                 return false;
             }
             // Whoever took the waiter off the list is releasing it under the lock we now hold.
+        }
+        true
+    }
+
+    /// Takes a waiter off the list; false if it is not there any more.
+    fn leave(&self, waiter: &Arc<Waiter>) -> bool {
+        let mut state = self.state.lock();
+        let before = state.waiters.len();
+        state.waiters.retain(|other| !Arc::ptr_eq(other, waiter));
+        state.waiters.len() < before
+    }
+
+    /// [`Event::sleep`] where no OS thread sleeps: the deadline is one of the clock's actions.
+    fn wait_in_world(&self, waiter: &Arc<Waiter>, deadline: Option<Time100ns>) -> bool {
+        let alarm = deadline.map(|deadline| {
+            let record = Arc::clone(&waiter.record);
+            at(deadline, move || world::ready(&record))
+        });
+        while !waiter.released.load(Ordering::SeqCst) {
+            world::block();
+            if deadline.is_some_and(|deadline| deadline <= now()) && self.leave(waiter) {
+                return false;
+            }
+        }
+        if let Some(alarm) = alarm {
+            cancel(&alarm);
         }
         true
     }

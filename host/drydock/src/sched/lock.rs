@@ -33,6 +33,14 @@ impl<T> Lock<T> {
         LockGuard(guard)
     }
 
+    /// Takes the lock if nobody holds it.
+    pub fn try_lock(&self) -> Option<LockGuard<'_, T>> {
+        let guard = self.0.try_lock()?;
+        #[cfg(debug_assertions)]
+        HELD.with(|held| held.set(held.get() + 1));
+        Some(LockGuard(guard))
+    }
+
     /// The value, without locking: nobody else can have it.
     pub fn get_mut(&mut self) -> &mut T {
         self.0.get_mut()
@@ -62,6 +70,12 @@ impl<T> Drop for LockGuard<'_, T> {
     fn drop(&mut self) {
         HELD.with(|held| held.set(held.get() - 1));
     }
+}
+
+/// The world was rewound: whatever was held is not.
+pub(super) fn forget_held() {
+    #[cfg(debug_assertions)]
+    HELD.with(|held| held.set(0));
 }
 
 pub(super) fn assert_none_held(place: &str) {

@@ -7,6 +7,7 @@
 //! - [`Mode::Live`]: OS threads and the monotonic clock; everything runs in parallel.
 //! - [`Mode::OneProcessor`]: OS threads, but only the one that holds the baton runs. It passes on when its holder
 //!   blocks or ends, or at a [`point`] where a thread of higher priority is ready.
+//! - [`Mode::Explore`]: one OS thread, virtual time, and every choice of who runs next made from outside ([`world`]).
 //!
 //! What every mode relies on: a [`Lock`] is never held across a [`point`], a wait, or a call into an image
 //! (checked in debug builds).
@@ -16,6 +17,7 @@ mod clock;
 mod event;
 mod lock;
 mod thread;
+pub mod world;
 
 pub use clock::{Time100ns, TimerToken, at, cancel, now};
 pub use event::Event;
@@ -34,11 +36,14 @@ pub enum Mode {
     Live,
     /// One thread runs at a time, chosen by priority and then by the order of becoming ready.
     OneProcessor,
+    /// All threads share one OS thread; who runs is chosen at every [`point`], and time is virtual: see [`world`].
+    Explore,
 }
 
 static MODE: AtomicU8 = AtomicU8::new(0);
 
 /// Chooses the mode of this process's machine; call it before the first thread is spawned or event waited for.
+/// [`Mode::Explore`] needs an [`world::Explorer`] besides.
 ///
 /// Entering [`Mode::OneProcessor`] makes the calling thread the one that runs.
 pub fn set_mode(mode: Mode) {
@@ -48,6 +53,7 @@ pub fn set_mode(mode: Mode) {
             MODE.store(1, Ordering::SeqCst);
             baton::take_first(&thread::record());
         }
+        Mode::Explore => MODE.store(2, Ordering::SeqCst),
     }
 }
 
@@ -55,15 +61,18 @@ pub fn set_mode(mode: Mode) {
 pub fn mode() -> Mode {
     match MODE.load(Ordering::Relaxed) {
         0 => Mode::Live,
-        _ => Mode::OneProcessor,
+        1 => Mode::OneProcessor,
+        _ => Mode::Explore,
     }
 }
 
 /// A place where another thread may run: passed once on entry to every call an image makes.
 pub fn point() {
     lock::assert_none_held("sched::point()");
-    if mode() == Mode::OneProcessor {
-        baton::yield_to_higher(&thread::record());
+    match mode() {
+        Mode::Live => {}
+        Mode::OneProcessor => baton::yield_to_higher(&thread::record()),
+        Mode::Explore => world::point(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Threads and their names, ids and priorities.
 
-use super::{Event, Mode, baton, mode};
+use super::{Event, Mode, baton, mode, world};
 use std::cell::OnceCell;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -32,7 +32,7 @@ thread_local! {
     static RECORD: OnceCell<Arc<Record>> = const { OnceCell::new() };
 }
 
-fn new_record(name: &str) -> Arc<Record> {
+pub(super) fn new_record(name: &str) -> Arc<Record> {
     Arc::new(Record {
         id: ThreadId(NEXT_ID.fetch_add(1, Ordering::Relaxed)),
         name: name.to_owned(),
@@ -45,6 +45,9 @@ fn new_record(name: &str) -> Arc<Record> {
 
 /// The calling thread's record. A thread that [`spawn`] did not make joins the machine at its first call.
 pub(super) fn record() -> Arc<Record> {
+    if mode() == Mode::Explore {
+        return world::current_record();
+    }
     RECORD.with(|cell| cell.get_or_init(enlist).clone())
 }
 
@@ -59,13 +62,17 @@ fn enlist() -> Arc<Record> {
 }
 
 /// The calling thread.
+#[inline]
 pub fn current() -> ThreadId {
+    if mode() == Mode::Explore {
+        return world::current_id();
+    }
     RECORD.with(|cell| cell.get_or_init(enlist).id)
 }
 
 /// The calling thread's name, as given to [`spawn`].
 pub fn current_name() -> String {
-    RECORD.with(|cell| cell.get_or_init(enlist).name.clone())
+    record().name.clone()
 }
 
 /// Sets the calling thread's priority: a higher number runs first. It counts in [`Mode::OneProcessor`] only.
@@ -131,6 +138,14 @@ pub fn spawn(name: &str, f: impl FnOnce() + Send + 'static) -> JoinHandle {
         record: Arc::clone(&record),
         ended: Arc::clone(&ended),
     };
+    if mode() == Mode::Explore {
+        let body = Box::new(move || {
+            let _end = end;
+            f();
+        });
+        world::spawn(record, body);
+        return JoinHandle { id, ended };
+    }
     if mode() == Mode::OneProcessor {
         current(); // the caller takes part before its children do
         baton::make_ready(&record);
