@@ -11,6 +11,7 @@
 //! | [`nt`] | the I/O manager and the kernel around a driver |
 //! | [`kmdf`] | the framework, statement by statement of `spec/kmdf-request-lifecycle.md` |
 //! | [`stack`] | a device stack from image files, up and down again |
+//! | [`mod@explore`] | one race, many schedules: choices, recordings, replay, timelines |
 //! | [`serve`] | a device stack offered to programs over a Unix socket |
 //!
 //! Images run as they were built for Windows, so the process must speak their instruction set and leave the GS
@@ -20,6 +21,7 @@
 compile_error!("drydock runs x86-64 Windows drivers in place: it builds for x86-64 Linux only");
 
 pub mod cli;
+pub mod explore;
 pub mod kmdf;
 pub mod loader;
 pub mod nt;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod explore;
 mod run;
 
 use crate::loader;
@@ -23,6 +24,12 @@ const EXIT_CODES: &str = "Exit codes: 0 clean; 1 the command line or a file cann
 enum Command {
     /// Load drivers, start a device if asked, let their threads end, and unload them.
     Run(run::Options),
+    /// Run one race many times, in ever other order of its threads.
+    Explore(explore::Options),
+    /// Run a recorded schedule again.
+    Replay(explore::ReplayOptions),
+    /// Draw a recorded schedule as SVG: a lane per thread, a bar per request in the colour of its owner.
+    Timeline(explore::TimelineOptions),
     /// Host a device stack and speak to programs over a Unix socket.
     Serve(serve::Options),
 }
@@ -38,10 +45,19 @@ pub fn main() -> ExitCode {
             return if complaint { Exit::Usage } else { Exit::Clean }.into();
         }
     };
-    loader::catch_faults();
     match arguments.command {
-        Command::Run(options) => run::run(&options),
-        Command::Serve(options) => serve::run(&options),
+        // An explored machine makes everything of its own, also the handlers of faults.
+        Command::Explore(options) => explore::explore(&options),
+        Command::Replay(options) => explore::replay(&options),
+        Command::Timeline(options) => explore::timeline(&options),
+        Command::Run(options) => {
+            loader::catch_faults();
+            run::run(&options)
+        }
+        Command::Serve(options) => {
+            loader::catch_faults();
+            serve::run(&options)
+        }
     }
     .into()
 }

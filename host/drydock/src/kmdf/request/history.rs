@@ -1,7 +1,9 @@
 //! Who owned a request when: a short memory that a report prints.
 
+use crate::sched::world::{self, What};
 use crate::sched::{self, ThreadId, Time100ns};
 use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const KEPT: usize = 12;
 
@@ -18,11 +20,25 @@ struct Entry {
 pub struct History {
     entries: [Option<Entry>; KEPT],
     count: usize,
+    /// Counts the requests; 0 before the first event.
+    number: u64,
+    owner: &'static str,
 }
 
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
 impl History {
+    /// Notes that the request has an owner from here on; [`History::note`] says how that came.
+    pub fn own(&mut self, owner: &'static str) {
+        self.owner = owner;
+    }
+
     /// Notes what happened to the request, on the calling thread.
     pub fn note(&mut self, what: &'static str) {
+        if self.number == 0 {
+            self.number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        }
+        world::observe(What::Hands(self.number, self.owner, what));
         self.entries[self.count % KEPT] = Some(Entry {
             what,
             thread: sched::current(),

@@ -75,12 +75,14 @@ impl State {
         if owner == Owner::Waiting {
             self.cancelability = Cancelability::No;
         }
+        self.history.own(owner.name());
         self.history.note(what);
     }
 
     /// A change of hands in place.
     pub fn enter_kept(&mut self, owner: Owner, what: &'static str) {
         self.owner = owner;
+        self.history.own(owner.name());
         self.history.note(what);
     }
 

@@ -1,0 +1,239 @@
+//! `drydock explore`, `drydock replay` and `drydock timeline`.
+
+use crate::explore::strategy::{DepthFirst, Pct, RandomWalk, Strategy};
+use crate::explore::{self, Explored, Limits, Plan, Race, Recording, Summary};
+use crate::verify::Exit;
+use std::path::{Path, PathBuf};
+
+/// What to explore, and how.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("how"))]
+pub struct Options {
+    /// What races with the driver.
+    #[arg(long, value_enum, value_name = "RACE")]
+    scenario: Race,
+    /// Driver images, from the function driver up.
+    #[arg(long = "image", required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// Instance path of the device that is made.
+    #[arg(long, value_name = "PATH", default_value = r"ROOT\EXPLORED\0000")]
+    instance: String,
+    /// What the program opens: a path such as \\.\Name, or the GUID of an interface in braces.
+    #[arg(long, value_name = "PATH")]
+    open: String,
+    /// An operation before the race, such as ioctl:0x222000:ffffffff; behind a path and a space, for another device.
+    #[arg(long, value_name = "OPERATION")]
+    before: Vec<String>,
+    /// The request that the race is about: read:LENGTH[@OFFSET], write:HEX[@OFFSET], ioctl:CODE[:HEX[:LENGTH]] or flush.
+    #[arg(long, value_name = "OPERATION", default_value = "read:16")]
+    request: String,
+    /// An operation that races with the rest, on a thread of its own; can be repeated.
+    #[arg(long, value_name = "OPERATION")]
+    against: Vec<String>,
+    /// How long before its time a timer can go off: threads can be slow.
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 1_000_000)]
+    slack: i64,
+    /// At the end of every schedule, remove the device, unload the drivers and look for what is left.
+    #[arg(long)]
+    unload: bool,
+    /// Run with the framework verifier on (VerifierOn = 1).
+    #[arg(long)]
+    verifier: bool,
+    /// The KMDF version whose function table the images bind to.
+    #[arg(long, value_name = "1.N", default_value = "1.33", value_parser = super::run::kmdf_minor)]
+    kmdf: u32,
+    /// Depth first: every schedule, but no more than N.
+    #[arg(long, value_name = "N", group = "how")]
+    dfs: Option<u64>,
+    /// With --dfs: only schedules in which threads that could go on are interrupted at most N times.
+    #[arg(long, value_name = "N", requires = "dfs")]
+    interruptions: Option<u32>,
+    /// N schedules of random choices.
+    #[arg(long, value_name = "N", group = "how")]
+    random: Option<u64>,
+    /// N schedules of random priorities that change D-1 times, for bugs that need D orderings.
+    #[arg(long, num_args = 2, value_names = ["D", "N"], group = "how")]
+    pct: Option<Vec<u64>>,
+    /// Seed of --random and --pct.
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    seed: u64,
+    /// Go on after a finding, and count.
+    #[arg(long)]
+    keep_going: bool,
+    /// Run every schedule twice, to prove that it is one.
+    #[arg(long)]
+    check: bool,
+    /// Where the schedule of a finding is written.
+    #[arg(long, value_name = "FILE", default_value = "schedule.json")]
+    save: PathBuf,
+}
+
+/// A recorded schedule.
+#[derive(Debug, clap::Args)]
+pub struct ReplayOptions {
+    /// The file `drydock explore` has written.
+    file: PathBuf,
+}
+
+/// A recorded schedule, and its picture.
+#[derive(Debug, clap::Args)]
+pub struct TimelineOptions {
+    /// The file `drydock explore` has written.
+    file: PathBuf,
+    /// Where the picture is written.
+    #[arg(short, long, value_name = "FILE", default_value = "timeline.svg")]
+    output: PathBuf,
+}
+
+fn or_complain(result: Result<Exit, String>) -> Exit {
+    result.unwrap_or_else(|reason| {
+        eprintln!("drydock: {reason}");
+        Exit::Usage
+    })
+}
+
+fn prepare(plan: &Plan) -> Result<Explored, String> {
+    plan.check()?;
+    plan.configure();
+    let inside = plan.clone();
+    Explored::prepare(Box::new(move || inside.run()))
+}
+
+/// How, in words, with how many schedules.
+fn strategy(options: &Options) -> (Box<dyn Strategy>, String, u64) {
+    let seed = options.seed;
+    if let Some(limit) = options.dfs {
+        let how = match options.interruptions {
+            Some(bound) => format!("depth first, at most {bound} interruptions"),
+            None => "depth first".to_owned(),
+        };
+        let strategy = DepthFirst::new(options.interruptions);
+        return (Box::new(strategy), how, limit);
+    }
+    if let Some([depth, schedules]) = options.pct.as_deref() {
+        let how = format!("PCT of depth {depth}, seed {seed}");
+        let depth = usize::try_from(*depth).unwrap_or(usize::MAX);
+        return (Box::new(Pct::new(depth, seed)), how, *schedules);
+    }
+    let schedules = options.random.unwrap_or(10_000);
+    let how = format!("random, seed {seed}");
+    (Box::new(RandomWalk::new(seed)), how, schedules)
+}
+
+/// Explores a race.
+pub(super) fn explore(options: &Options) -> Exit {
+    or_complain(try_explore(options))
+}
+
+fn try_explore(options: &Options) -> Result<Exit, String> {
+    let plan = Plan {
+        race: options.scenario,
+        images: options.images.clone(),
+        instance: options.instance.clone(),
+        open: options.open.clone(),
+        before: options.before.clone(),
+        request: options.request.clone(),
+        against: options.against.clone(),
+        slack_us: options.slack,
+        unload: options.unload,
+        verifier: options.verifier,
+        kmdf_minor: options.kmdf,
+    };
+    let mut explored = prepare(&plan)?;
+    let (strategy, how, schedules) = strategy(options);
+    let limits = Limits {
+        schedules,
+        keep_going: options.keep_going,
+        check: options.check,
+    };
+    let summary = explored.explore(strategy, limits, &mut |_, _| {})?;
+    print_summary(&summary, &how, options.check);
+    let Some((finding, _)) = summary.findings.first() else {
+        return Ok(Exit::Clean);
+    };
+    print!("{}", finding.report);
+    let found_by = format!("{how}, schedule {}", finding.schedule);
+    let headline = Some(finding.headline().to_owned());
+    let recording = Recording::new(
+        &plan,
+        finding.choices.clone(),
+        finding.digest,
+        headline,
+        found_by,
+    )?;
+    recording.save(&options.save)?;
+    println!(
+        "found by {how}, schedule {}; `drydock replay {file}` runs it again, `drydock timeline {file}` draws it",
+        finding.schedule,
+        file = options.save.display()
+    );
+    Ok(Exit::Violation)
+}
+
+fn print_summary(summary: &Summary, how: &str, checked: bool) {
+    let seconds = summary.explored_in.as_secs_f64();
+    println!(
+        "{} schedules ({how}{}) in {seconds:.2} s: {:.0} per second; prepared in {:.1} ms; up to {} choices each; {} KiB \
+         captured, {} pages change",
+        summary.schedules,
+        if summary.complete {
+            ", all there are"
+        } else {
+            ""
+        },
+        summary.schedules as f64 / seconds.max(f64::MIN_POSITIVE),
+        summary.prepared_in.as_secs_f64() * 1e3,
+        summary.most_choices,
+        summary.captured.0 / 1024,
+        summary.captured.1,
+    );
+    if checked {
+        println!("every schedule ran twice alike");
+    }
+    for (outcome, count) in &summary.outcomes {
+        println!("  {count:>10} ended with {outcome}");
+    }
+    for (finding, count) in &summary.findings {
+        println!("  {count:>10} findings: {}", finding.headline());
+    }
+    println!(
+        "not explored: orders of accesses to memory between two calls of an image; see `drydock explore --help`"
+    );
+}
+
+/// Runs a recorded schedule again.
+pub(super) fn replay(options: &ReplayOptions) -> Exit {
+    or_complain(try_replay(&options.file))
+}
+
+fn try_replay(file: &Path) -> Result<Exit, String> {
+    let recording = Recording::read(file)?;
+    let (report, _) = prepare(&recording.plan)?.replay(&recording)?;
+    println!("the same schedule, digest {:016x}", recording.digest);
+    Ok(match report {
+        Some(report) => {
+            print!("{report}");
+            Exit::Violation
+        }
+        None => Exit::Clean,
+    })
+}
+
+/// Draws a recorded schedule.
+pub(super) fn timeline(options: &TimelineOptions) -> Exit {
+    or_complain(try_timeline(options))
+}
+
+fn try_timeline(options: &TimelineOptions) -> Result<Exit, String> {
+    let recording = Recording::read(&options.file)?;
+    let (report, events) = prepare(&recording.plan)?.replay(&recording)?;
+    let svg = explore::draw(&events, &recording.found_by, report.as_deref());
+    std::fs::write(&options.output, svg)
+        .map_err(|error| format!("{} cannot be written: {error}", options.output.display()))?;
+    println!(
+        "{} events drawn to {}",
+        events.len(),
+        options.output.display()
+    );
+    Ok(Exit::Clean)
+}

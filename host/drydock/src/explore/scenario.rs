@@ -1,0 +1,382 @@
+//! Races between what programs do and what a driver does, for any driver.
+//!
+//! One request is given to a device. In the [`Race`] some threads do something about it, each thread one thing; then whatever is
+//! left is canceled and waited for, and everything is closed.
+
+use super::{begin, end, expect};
+use crate::nt::app::{Completion, Handle, Op, Process};
+use crate::sched::{self, Event, Lock, world};
+use crate::stack::Stack;
+use crate::verify;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What races with the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Race {
+    /// The request is canceled.
+    Cancel,
+    /// The request is started by one thread, and canceled by another.
+    StartCancel,
+    /// The handle is closed.
+    Close,
+    /// The process exits.
+    Exit,
+    /// The device is surprise-removed.
+    Remove,
+}
+
+/// The races there are, and what they are about.
+pub const SCENARIOS: [(Race, &str); 5] = [
+    (Race::Cancel, "one thread cancels the request"),
+    (
+        Race::StartCancel,
+        "one thread starts the request, another one cancels whatever the handle has",
+    ),
+    (Race::Close, "one thread closes the handle"),
+    (Race::Exit, "one thread ends the process"),
+    (Race::Remove, "one thread surprise-removes the device"),
+];
+
+/// A race on a device, with everything that is needed to run it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The race.
+    pub race: Race,
+    /// From the function driver up.
+    pub images: Vec<PathBuf>,
+    /// Instance path of the device.
+    pub instance: String,
+    /// What programs open: a path, or the GUID of an interface in braces.
+    pub open: String,
+    /// Operations before the race, one after the other.
+    pub before: Vec<String>,
+    /// The request.
+    pub request: String,
+    /// Operations that race with the rest, each on a thread of its own.
+    pub against: Vec<String>,
+    /// How long before its time a timer can go off, in microseconds.
+    pub slack_us: i64,
+    /// At the end of every schedule the device is removed, the drivers are unloaded, and what is left is a finding.
+    pub unload: bool,
+    /// The framework verifier is on.
+    pub verifier: bool,
+    /// The KMDF version 1.N the images bind to.
+    pub kmdf_minor: u32,
+}
+
+const ALL_ACCESS: u32 = 0xC000_0000;
+const SHARE_ALL: u32 = 3;
+
+/// An operation, and what it is done to if not the device.
+struct Step {
+    path: Option<String>,
+    op: Op,
+}
+
+/// Reads `read:LEN`, `write:HEX`, `ioctl:CODE[:HEX[:LEN]]` or `flush`, behind a path and a space if it is not for the
+/// device.
+fn parse(text: &str) -> Result<Step, String> {
+    let refuse = |why: &str| {
+        format!(
+            "{text:?}: {why}; an operation is read:LENGTH[@OFFSET], write:HEX[@OFFSET], ioctl:CODE[:HEX[:LENGTH]] or flush, \
+             behind the path of another device and a space if it is not for the one explored"
+        )
+    };
+    let (path, operation) = match text.rsplit_once(' ') {
+        Some((path, operation)) => (Some(path.trim().to_owned()), operation),
+        None => (None, text),
+    };
+    let number = |text: &str| {
+        let parsed = match text.strip_prefix("0x") {
+            Some(digits) => u32::from_str_radix(digits, 16),
+            None => text.parse(),
+        };
+        parsed.map_err(|_| refuse(&format!("{text:?} is no number")))
+    };
+    let hexadecimal = |text: &str| -> Result<Vec<u8>, String> {
+        if !text.is_ascii() || !text.len().is_multiple_of(2) {
+            return Err(refuse(&format!(
+                "{text:?} is not pairs of hexadecimal digits"
+            )));
+        }
+        (0..text.len())
+            .step_by(2)
+            .map(|at| {
+                u8::from_str_radix(&text[at..at + 2], 16)
+                    .map_err(|_| refuse(&format!("{text:?} is not pairs of hexadecimal digits")))
+            })
+            .collect()
+    };
+    let mut parts = operation.split(':');
+    let (kind, arguments): (_, Vec<_>) = (parts.next().unwrap_or(""), parts.collect());
+    let placed = |text: &str| -> Result<(String, i64), String> {
+        match text.split_once('@') {
+            Some((what, offset)) => Ok((what.to_owned(), i64::from(number(offset)?))),
+            None => Ok((text.to_owned(), 0)),
+        }
+    };
+    let op = match (kind, arguments.as_slice()) {
+        ("flush", []) => Op::Flush,
+        ("read", [argument]) => {
+            let (len, offset) = placed(argument)?;
+            let len = number(&len)?;
+            Op::Read { offset, len }
+        }
+        ("write", [argument]) => {
+            let (data, offset) = placed(argument)?;
+            let data = hexadecimal(&data)?;
+            Op::Write { offset, data }
+        }
+        ("ioctl", [code]) => Op::Ioctl {
+            code: number(code)?,
+            input: Vec::new(),
+            output_len: 0,
+        },
+        ("ioctl", [code, input]) => Op::Ioctl {
+            code: number(code)?,
+            input: hexadecimal(input)?,
+            output_len: 0,
+        },
+        ("ioctl", [code, input, output]) => Op::Ioctl {
+            code: number(code)?,
+            input: hexadecimal(input)?,
+            output_len: number(output)?,
+        },
+        _ => return Err(refuse("that is none")),
+    };
+    Ok(Step { path, op })
+}
+
+/// An operation that was started.
+struct Pending {
+    completion: Lock<Option<Completion>>,
+    done: Event,
+}
+
+impl Pending {
+    fn start(handle: &Handle, op: Op) -> Arc<Self> {
+        let pending = Arc::new(Self {
+            completion: Lock::new(None),
+            done: Event::new(true, false),
+        });
+        let there = Arc::clone(&pending);
+        handle.start(op, move |completion| {
+            let before = there.completion.lock().replace(completion);
+            expect(before.is_none(), || {
+                "a program was told twice that its request is done".to_owned()
+            });
+            there.done.set();
+        });
+        pending
+    }
+
+    fn status(&self) -> String {
+        let completion = self.completion.lock();
+        completion
+            .as_ref()
+            .map_or_else(|| "nothing".to_owned(), |done| done.status.to_string())
+    }
+}
+
+/// The operations of a plan, read.
+struct Steps {
+    before: Vec<Step>,
+    request: Op,
+    against: Vec<Step>,
+}
+
+impl Plan {
+    fn steps(&self) -> Result<Steps, String> {
+        let all = |texts: &[String]| -> Result<Vec<Step>, String> {
+            texts.iter().map(|text| parse(text)).collect()
+        };
+        let request = parse(&self.request)?;
+        if request.path.is_some() {
+            return Err(format!(
+                "{:?}: the request is for the device explored",
+                self.request
+            ));
+        }
+        Ok(Steps {
+            before: all(&self.before)?,
+            request: request.op,
+            against: all(&self.against)?,
+        })
+    }
+
+    /// Sees whether the operations can be read and the images are there.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        self.steps()?;
+        for image in &self.images {
+            if !image.is_file() {
+                return Err(format!("{} is no file: build it first", image.display()));
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&self) -> String {
+        if self.open.starts_with('{') {
+            let instance = self.instance.replace('\\', "#");
+            format!("\\\\?\\{instance}#{}", self.open.to_lowercase())
+        } else {
+            self.open.clone()
+        }
+    }
+
+    /// The settings its images run under.
+    pub fn configure(&self) {
+        let mut settings = verify::settings().clone();
+        settings.verifier_on = self.verifier;
+        settings.kmdf_minor = self.kmdf_minor;
+        verify::configure(settings);
+    }
+
+    /// Runs it, on a machine that is explored.
+    ///
+    /// # Errors
+    /// The stack or a program does not get as far as the race.
+    pub fn run(&self) -> Result<(), String> {
+        let steps = self.steps()?;
+        let images: Vec<&Path> = self.images.iter().map(PathBuf::as_path).collect();
+        let stack = Stack::build(&self.instance, &images)?;
+        let program = Process::new("program");
+        let open = |path: &str| {
+            program
+                .open(path, ALL_ACCESS, SHARE_ALL)
+                .map_err(|status| format!("{path} cannot be opened: {status}"))
+        };
+        let device = open(&self.path())?;
+        let handle_for = |step: &Step| match &step.path {
+            Some(path) => open(path),
+            None => Ok(Arc::clone(&device)),
+        };
+        for (step, text) in steps.before.iter().zip(&self.before) {
+            let done = handle_for(step)?.run(step.op.clone());
+            if !done.status.is_success() {
+                return Err(format!("{text:?}, before the race, gave {}", done.status));
+            }
+        }
+        let against = steps
+            .against
+            .into_iter()
+            .map(|step| Ok((handle_for(&step)?, step.op)))
+            .collect::<Result<Vec<_>, String>>()?;
+        let held = (self.race != Race::StartCancel)
+            .then(|| Pending::start(&device, steps.request.clone()));
+
+        begin(self.slack_us * 10);
+        let started = Arc::new(Lock::new(held));
+        let mut threads = Vec::new();
+        let mut run = |name: &str, body: Box<dyn FnOnce() + Send>| {
+            threads.push(sched::spawn(name, body));
+        };
+        let (handle, process) = (Arc::clone(&device), Arc::clone(&program));
+        match self.race {
+            Race::Cancel => run("canceler", Box::new(move || _ = handle.cancel_all())),
+            Race::StartCancel => {
+                let (starter, slot) = (Arc::clone(&device), Arc::clone(&started));
+                let op = steps.request;
+                run(
+                    "starter",
+                    Box::new(move || {
+                        let pending = Pending::start(&starter, op);
+                        *slot.lock() = Some(pending);
+                    }),
+                );
+                run("canceler", Box::new(move || _ = handle.cancel_all()));
+            }
+            Race::Close => run("closer", Box::new(move || handle.close())),
+            Race::Exit => run("killer", Box::new(move || process.kill())),
+            Race::Remove => {
+                let node = Arc::clone(stack.node());
+                run(
+                    "remover",
+                    Box::new(move || {
+                        let removed = node.surprise_remove();
+                        expect(removed.is_ok(), || {
+                            format!("the surprise removal gave {removed:?}")
+                        });
+                    }),
+                );
+            }
+        }
+        for (handle, op) in against {
+            run("other", Box::new(move || drop(handle.run(op))));
+        }
+        for thread in threads {
+            thread.join();
+        }
+        end();
+
+        let pending = started.lock().take();
+        if let Some(pending) = pending {
+            if !pending.done.is_set() {
+                device.cancel_all();
+            }
+            pending.done.wait();
+            world::outcome(&pending.status());
+        }
+        program.kill();
+        expect(program.outstanding() == 0, || {
+            format!(
+                "{} requests of the program are left after its exit",
+                program.outstanding()
+            )
+        });
+        drop((device, program));
+        if self.unload {
+            let unloaded = if self.race == Race::Remove {
+                stack.node().wait_removed();
+                stack.unload()
+            } else {
+                stack.remove()
+            };
+            expect(unloaded.is_ok(), || unloaded.err().unwrap_or_default());
+            let leaks = verify::leak_report();
+            expect(leaks.is_empty(), || leaks.to_string());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_is_read_as_it_is_written() {
+        let read = parse("read:16@0x20").map(|step| (step.path, step.op));
+        let expected = Op::Read {
+            offset: 0x20,
+            len: 16,
+        };
+        assert_eq!(read, Ok((None, expected)));
+        let control = parse(r"\\.\Ferry ioctl:0x22e014:0a0b:8").map(|step| (step.path, step.op));
+        let expected = Op::Ioctl {
+            code: 0x22_e014,
+            input: vec![10, 11],
+            output_len: 8,
+        };
+        assert_eq!(control, Ok((Some(r"\\.\Ferry".to_owned()), expected)));
+    }
+
+    #[test]
+    fn an_operation_that_cannot_be_read_is_refused_with_a_reason() {
+        for (text, reason) in [
+            ("reed:1", "that is none"),
+            ("read:x", "\"x\" is no number"),
+            ("write:abc", "not pairs"),
+        ] {
+            let refused = parse(text).err().unwrap_or_default();
+            assert!(refused.contains(reason), "{text}: {refused}");
+        }
+    }
+}
