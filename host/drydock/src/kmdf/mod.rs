@@ -32,6 +32,7 @@ pub mod kind;
 mod leaks;
 pub mod lifetime;
 pub mod lock;
+mod long_wait;
 pub mod memory;
 pub mod object;
 mod object_ddi;

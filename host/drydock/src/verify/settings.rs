@@ -27,6 +27,8 @@ pub struct Settings {
     pub low_resources: LowResources,
     /// How long the exit of a process waits for canceled requests, in seconds: what Windows waits.
     pub exit_patience: u32,
+    /// After how long, in 100 ns units, and again and again, the framework reports a wait of its own (R-QUE-84).
+    pub long_wait: i64,
 }
 
 impl Default for Settings {
@@ -41,6 +43,7 @@ impl Default for Settings {
             track_requests: false,
             low_resources: LowResources::Never,
             exit_patience: 300,
+            long_wait: 60 * 10_000_000,
         }
     }
 }

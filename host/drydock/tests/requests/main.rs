@@ -6,8 +6,10 @@
 mod bench;
 mod cancellation;
 mod chaos;
+mod checks;
 mod lower;
 mod misuse;
 mod queues;
 mod rate;
 mod targets;
+mod unchecked;

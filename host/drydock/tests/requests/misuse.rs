@@ -6,7 +6,7 @@ use drydock::verify;
 use rusty_fork::rusty_fork_test;
 
 /// The run must end with a violation of this statement; its text must contain all of `parts`.
-fn expect_end(statement: &'static str, parts: &'static [&'static str]) {
+pub fn expect_end(statement: &'static str, parts: &'static [&'static str]) {
     verify::on_end(move |report| {
         let text = report.to_string();
         let right =
@@ -19,7 +19,8 @@ fn expect_end(statement: &'static str, parts: &'static [&'static str]) {
     });
 }
 
-fn with_reader(handler: impl Fn(u64) + Send + Sync + 'static) -> Bench {
+/// A device whose reads `handler` is given.
+pub fn with_reader(handler: impl Fn(u64) + Send + Sync + 'static) -> Bench {
     let bench = Bench::control(|device| {
         queue(device, PARALLEL);
     });
@@ -30,8 +31,20 @@ fn with_reader(handler: impl Fn(u64) + Send + Sync + 'static) -> Bench {
     bench
 }
 
+/// The same in a stack of devices: an IRP has room for another one.
+pub fn with_started_reader(handler: impl Fn(u64) + Send + Sync + 'static) -> Bench {
+    let bench = Bench::started(|device| {
+        queue(device, PARALLEL);
+    });
+    on("EvtIoRead", move |a| {
+        handler(a[1]);
+        0
+    });
+    bench
+}
+
 rusty_fork_test! {
-    /// R-REQ-26
+    /// R-REQ-26, R-CHK-61
     #[test]
     fn double_completion_is_named_with_the_history_of_owners() {
         expect_end("R-REQ-26", &["double completion", "given to its handler", "completed"]);
@@ -44,7 +57,7 @@ rusty_fork_test! {
         panic!("the second completion went through");
     }
 
-    /// R-OBJ-05
+    /// R-OBJ-05, R-CHK-60
     #[test]
     fn use_of_a_completed_request_is_a_use_after_free() {
         expect_end("R-OBJ-05", &["use after free of WDFREQUEST"]);
@@ -56,7 +69,7 @@ rusty_fork_test! {
         panic!("the second completion went through");
     }
 
-    /// R-REQ-24
+    /// R-REQ-24, R-CHK-61
     #[test]
     fn completion_of_a_cancelable_request_is_refused() {
         expect_end("R-REQ-24", &["still cancelable"]);
@@ -68,7 +81,7 @@ rusty_fork_test! {
         panic!("the completion went through");
     }
 
-    /// R-REQ-17
+    /// R-REQ-17, R-CHK-65
     #[test]
     fn information_beyond_a_programs_buffer_is_refused() {
         expect_end("R-REQ-17", &["Information is 100, the buffer has 8 bytes"]);
@@ -77,7 +90,7 @@ rusty_fork_test! {
         panic!("the completion went through");
     }
 
-    /// R-REQ-15
+    /// R-REQ-15, R-CHK-65
     #[test]
     fn completion_with_pending_is_refused() {
         expect_end("R-REQ-15", &["STATUS_PENDING"]);
@@ -86,7 +99,7 @@ rusty_fork_test! {
         panic!("the completion went through");
     }
 
-    /// R-OBJ-21, X-01
+    /// R-OBJ-21, R-CHK-60, X-01
     #[test]
     fn deletion_of_a_request_that_stands_for_an_irp_is_refused() {
         expect_end("R-OBJ-21", &["WdfObjectDelete"]);
@@ -95,7 +108,7 @@ rusty_fork_test! {
         panic!("the deletion went through");
     }
 
-    /// R-CAN-28, R-CAN-34
+    /// R-CAN-34, R-CHK-62
     #[test]
     fn unmarking_what_was_never_marked_is_refused() {
         expect_end("R-CAN-34", &["not cancelable"]);

@@ -119,9 +119,80 @@ rusty_fork_test! {
             wdf("WdfObjectDelete", &[request]);
         }
     }
+
+    /// R-TGT-27, R-TGT-26
+    #[test]
+    fn a_target_closed_for_query_remove_fails_sends_instead_of_holding_them() {
+        let bench = Bench::control(|_| {});
+        let target = remote_target(bench.device);
+        let request = created(target);
+        let format = [target, request, 0x222000, 0, 0, 0, 0];
+        assert_eq!(wdf_status("WdfIoTargetFormatRequestForIoctl", &format), NtStatus::SUCCESS);
+        wdf("WdfIoTargetCloseForQueryRemove", &[target]);
+        assert_eq!(wdf("WdfIoTargetGetState", &[target]), 3);
+        assert_eq!(wdf("WdfRequestSend", &[request, target, 0]) as u8, 0);
+        assert_eq!(wdf_status("WdfRequestGetStatus", &[request]), NtStatus::INVALID_DEVICE_STATE);
+    }
+
+    /// R-TGT-61: a stopped target holds the request, and its time runs.
+    #[test]
+    fn the_time_a_stopped_target_holds_a_request_counts_toward_its_timeout() {
+        let log = Log::default();
+        let bench = Bench::control(|_| {});
+        let target = remote_target(bench.device);
+        let request = created(target);
+        let done = std::sync::Arc::new(sched::Event::new(true, false));
+        let (seen, event) = (log.clone(), done.clone());
+        on("completion routine", move |a| {
+            seen.add(NtStatus(guest::read::<i32>(a[2] + 8)).to_string());
+            event.set();
+            0
+        });
+        wdf("WdfIoTargetStop", &[target, 3]);
+        send(request, target, words([16 | 1 << 32, (-20_000_i64) as u64]));
+        assert_eq!(lower::held(), 0, "the target holds it");
+        done.wait();
+        assert_eq!(log.take(), [NtStatus::IO_TIMEOUT.to_string()]);
+        assert_eq!(lower::held(), 0, "it was never sent");
+    }
+
+    /// R-CAN-76, R-CAN-77, R-CAN-91: as often as the driver likes, at DISPATCH_LEVEL too; the request stays the driver's.
+    #[test]
+    fn cancel_sent_again_and_again_at_dispatch_level_leaves_a_request_that_can_be_reused() {
+        static CAME_BACK: AtomicU32 = AtomicU32::new(0);
+        let bench = Bench::control(|_| {});
+        let target = remote_target(bench.device);
+        let request = created(target);
+        on("completion routine", |_| { CAME_BACK.fetch_add(1, Ordering::SeqCst); 0 });
+        for round in 1..=3 {
+            send(request, target, 0);
+            let thread = drydock::nt::thread::current();
+            thread.raise(2);
+            assert_eq!(wdf("WdfRequestCancelSentRequest", &[request]) as u8, 1);
+            wdf("WdfRequestCancelSentRequest", &[request]);
+            thread.lower(0);
+            assert_eq!(CAME_BACK.load(Ordering::SeqCst), round);
+            assert_eq!(wdf_status("WdfRequestReuse", &[request, words([24, 0, 0])]), NtStatus::SUCCESS);
+        }
+        wdf("WdfObjectDelete", &[request]);
+    }
+
+    /// R-TGT-112, R-TGT-70: the created request is not sent and forgotten.
+    #[test]
+    fn a_created_request_is_never_sent_and_forgotten() {
+        let bench = Bench::control(|_| {});
+        let target = remote_target(bench.device);
+        let request = created(target);
+        let forget = words([16 | 8 << 32, 0]);
+        assert_eq!(wdf("WdfRequestSend", &[request, target, forget]) as u8, 0);
+        assert_eq!(wdf_status("WdfRequestGetStatus", &[request]), NtStatus::INVALID_DEVICE_STATE);
+        // R-TGT-113: it is still the driver's.
+        wdf("WdfObjectDelete", &[request]);
+    }
 }
 
-fn remote_target(device: u64) -> u64 {
+/// A target open on the pending device of [`lower`].
+pub fn remote_target(device: u64) -> u64 {
     let out = words([0]);
     assert_eq!(
         wdf_status("WdfIoTargetCreate", &[device, 0, out]),
@@ -138,7 +209,8 @@ fn remote_target(device: u64) -> u64 {
     target
 }
 
-fn created(target: u64) -> u64 {
+/// A request of the driver's own for a target.
+pub fn created(target: u64) -> u64 {
     let out = words([0]);
     assert_eq!(
         wdf_status("WdfRequestCreate", &[0, target, out]),
@@ -147,7 +219,8 @@ fn created(target: u64) -> u64 {
     guest::read(out)
 }
 
-fn send(request: u64, target: u64, options: u64) {
+/// Formats a request as a control, gives it a completion routine and sends it.
+pub fn send(request: u64, target: u64, options: u64) {
     let formatted = wdf_status(
         "WdfIoTargetFormatRequestForIoctl",
         &[target, request, 0x222000, 0, 0, 0, 0],

@@ -7,6 +7,7 @@ use super::super::callback;
 use super::super::device::Device;
 use super::super::handle::Ref;
 use super::super::lifetime::Hold;
+use super::super::long_wait;
 use super::super::request::{Cancelability, Owner, Request, StopAnswer};
 use super::{Power, Queue, State, arrive, cancel, constraints, dispatch, state};
 
@@ -186,7 +187,7 @@ fn stop_delivering(queue: &Ref<Queue>) {
         state.power = Power::Stopping;
         dispatch::visit_unless_active(queue, state);
     }
-    queue.power_step.wait();
+    long_wait::wait(queue.object(), &queue.power_step);
 }
 
 /// Tells the driver of its owned requests and waits until each is answered (R-QUE-121, R-QUE-122).
@@ -197,7 +198,7 @@ fn power_off(queue: &Ref<Queue>) {
         Power::NotifyingStop,
         queue.config.evt_stop,
     ) {
-        queue.power_step.wait();
+        long_wait::wait(queue.object(), &queue.power_step);
     }
 }
 
@@ -209,7 +210,7 @@ fn power_on(queue: &Ref<Queue>) {
         Power::NotifyingResume,
         queue.config.evt_resume,
     ) {
-        queue.power_step.wait();
+        long_wait::wait(queue.object(), &queue.power_step);
         for (_, request) in queue.state.lock().owned.iter() {
             request.state().stop = StopAnswer::None;
         }
@@ -234,7 +235,7 @@ fn purge(queue: &Ref<Queue>) {
     state::shut_down_and_purge(queue);
     let from = queue.state.lock().power;
     if begin_notification(queue, from, Power::NotifyingPurge, queue.config.evt_stop) {
-        queue.power_step.wait();
+        long_wait::wait(queue.object(), &queue.power_step);
     }
 }
 

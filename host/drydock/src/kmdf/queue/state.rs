@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::handle::{Ref, WDF_VIOLATION};
+use super::super::long_wait;
 use super::{Deletion, Power, Queue, StateCallback, Waiter, cancel, dispatch, progress};
 use crate::nt::status::NtStatus;
 use crate::sched::Event;
@@ -62,7 +63,7 @@ pub(super) fn change(queue: &Ref<Queue>, change: Change, callback: Option<StateC
 pub(super) fn change_and_wait(queue: &Ref<Queue>, change: Change) {
     let done = Arc::new(Event::new(true, false));
     begin(queue, change, Some(Waiter::Thread(done.clone())));
-    done.wait();
+    long_wait::wait(queue.object(), &done);
 }
 
 fn begin(queue: &Ref<Queue>, change: Change, waiter: Option<Waiter>) {
@@ -133,7 +134,7 @@ pub(super) fn shut_down_and_purge(queue: &Ref<Queue>) {
 /// The object is being deleted: purges it and waits until nobody is in it (R-QUE-17).
 pub(super) fn empty_for_deletion(queue: &Ref<Queue>) {
     begin_deletion(queue);
-    queue.emptied.wait();
+    long_wait::wait(queue.object(), &queue.emptied);
     queue.device.io().forget(queue);
     super::progress::release(queue);
 }

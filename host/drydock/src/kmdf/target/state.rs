@@ -2,6 +2,7 @@
 
 use super::super::ddi::Call;
 use super::super::handle::Ref;
+use super::super::long_wait;
 use super::super::request::Request;
 use super::{Target, TargetState, cancel, complete, send};
 use crate::nt;
@@ -136,7 +137,7 @@ fn wait_for_below(target: &Ref<Target>, ignoring_too: bool) {
         }
         target.emptied.clear();
         drop(state);
-        target.emptied.wait();
+        long_wait::wait(target.object(), &target.emptied);
     }
     let mut state = target.state.lock();
     state.waiters -= 1;
