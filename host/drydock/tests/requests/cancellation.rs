@@ -101,4 +101,102 @@ rusty_fork_test! {
         }
         assert_eq!(CANCELED.load(Ordering::SeqCst) + finished, rounds);
     }
+
+    /// R-CAN-12
+    #[test]
+    fn cancel_of_a_forwarded_request_without_a_callback_is_the_frameworks_to_complete() {
+        let manual = Cell::default();
+        let created = manual.clone();
+        let bench = Bench::control(move |device| {
+            queue(device, PARALLEL);
+            created.set(queue(device, MANUAL));
+        });
+        on("EvtIoRead", move |a| {
+            assert_eq!(wdf_status("WdfRequestForwardToIoQueue", &[a[1], manual.get()]), NtStatus::SUCCESS);
+            0
+        });
+        on("EvtIoCanceledOnQueue", |_| panic!("the queue has no such callback"));
+        let handle = bench.open();
+        let pending = start(&handle, read(1));
+        assert!(handle.cancel(pending.id));
+        assert_eq!(pending.wait().status, NtStatus::CANCELLED);
+    }
+
+    /// R-CAN-15, R-CAN-52: owned from then on; it cannot be made cancelable, and is completed whenever the driver likes.
+    #[test]
+    fn a_request_canceled_on_its_queue_is_the_drivers_to_complete_later() {
+        let (manual, canceled) = (Cell::default(), Cell::default());
+        let created = manual.clone();
+        let bench = Bench::control(move |device| {
+            queue(device, PARALLEL);
+            created.set(queue(device, QueueSpec { canceled_on_queue: true, ..MANUAL }));
+        });
+        let (target, keep) = (manual.clone(), canceled.clone());
+        on("EvtIoRead", move |a| {
+            assert_eq!(wdf_status("WdfRequestForwardToIoQueue", &[a[1], target.get()]), NtStatus::SUCCESS);
+            0
+        });
+        on("EvtIoCanceledOnQueue", move |a| { keep.set(a[1]); 0 });
+        let handle = bench.open();
+        let pending = start(&handle, read(1));
+        assert!(handle.cancel(pending.id));
+        let request = canceled.get();
+        assert_eq!(counts(manual.get()), (0, 1));
+        assert_eq!(wdf("WdfRequestIsCanceled", &[request]) as u8, 1);
+        let mark = [request, address!(evt_cancel)];
+        assert_eq!(wdf_status("WdfRequestMarkCancelableEx", &mark), NtStatus::CANCELLED);
+        assert_eq!(pending.status(), None);
+        complete(request, NtStatus::CANCELLED, 0);
+        assert_eq!(pending.wait().status, NtStatus::CANCELLED);
+        assert_eq!(counts(manual.get()), (0, 0));
+    }
+
+    /// R-REQ-96
+    #[test]
+    fn a_request_enqueued_from_the_caller_context_counts_as_presented() {
+        let log = Log::default();
+        on("EvtIoInCallerContext", |a| {
+            assert_eq!(wdf_status("WdfDeviceEnqueueRequest", &[a[0], a[1]]), NtStatus::SUCCESS);
+            0
+        });
+        let bench = Bench::control(|device| {
+            queue(device, QueueSpec { default: true, canceled_on_queue: true, ..MANUAL });
+        });
+        let seen = log.clone();
+        on("EvtIoCanceledOnQueue", move |a| {
+            seen.add("canceled on the queue");
+            complete(a[1], NtStatus::CANCELLED, 0);
+            0
+        });
+        let handle = bench.open();
+        let pending = start(&handle, read(1));
+        assert!(handle.cancel(pending.id));
+        assert_eq!(pending.wait().status, NtStatus::CANCELLED);
+        assert_eq!(log.take(), ["canceled on the queue"]);
+    }
+
+    /// R-CAN-41, R-CAN-45: the request stays a valid handle until its callback returns, even if that completes it.
+    #[test]
+    fn the_cancel_callback_runs_once_and_may_still_name_a_request_it_completed() {
+        let log = Log::default();
+        let bench = Bench::control(|device| { queue(device, PARALLEL); });
+        on("EvtIoRead", |a| {
+            wdf("WdfRequestMarkCancelableEx", &[a[1], address!(evt_cancel)]);
+            0
+        });
+        let seen = log.clone();
+        on("EvtRequestCancel", move |a| {
+            complete(a[0], NtStatus::CANCELLED, 0);
+            wdf("WdfObjectReferenceActual", &[a[0], 0, 0, 0]);
+            wdf("WdfObjectDereferenceActual", &[a[0], 0, 0, 0]);
+            seen.add("canceled");
+            0
+        });
+        let handle = bench.open();
+        let pending = start(&handle, read(1));
+        handle.cancel(pending.id);
+        handle.cancel(pending.id);
+        assert_eq!(pending.wait().status, NtStatus::CANCELLED);
+        assert_eq!(log.take(), ["canceled"]);
+    }
 }

@@ -157,4 +157,65 @@ rusty_fork_test! {
         assert_eq!(first.wait().status, NtStatus::SUCCESS);
         second.wait();
     }
+
+    /// R-QUE-03
+    #[test]
+    fn only_a_default_queue_can_do_without_a_handle() {
+        Bench::control(|device| {
+            let manual = |default: u64| {
+                let config = words([96 | 3 << 32, 2 | default << 40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+                wdf_status("WdfIoQueueCreate", &[device, config, 0, 0])
+            };
+            assert_eq!(manual(0), NtStatus::INVALID_PARAMETER_4);
+            assert_eq!(manual(1), NtStatus::SUCCESS);
+        });
+    }
+
+    /// R-QUE-63
+    #[test]
+    fn scope_device_needs_the_execution_level_of_the_device() {
+        Bench::control(|device| {
+            let (passive, dispatch) = (2_u64, 3_u64);
+            let scope_device = 2_u64;
+            let create = |level: u64| {
+                let config = words([96 | 3 << 32, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+                let attributes = words([56, 0, 0, level | scope_device << 32, 0, 0, 0]);
+                wdf_status("WdfIoQueueCreate", &[device, config, attributes, words([0])])
+            };
+            assert_eq!(create(passive), NtStatus::INVALID_PARAMETER);
+            assert_eq!(create(dispatch), NtStatus::SUCCESS);
+        });
+    }
+
+    /// R-QUE-117, R-QUE-112
+    #[test]
+    fn a_notification_comes_again_only_after_the_queue_was_empty() {
+        let log = Log::default();
+        let own = Cell::default();
+        let made = own.clone();
+        let bench = Bench::control(move |device| {
+            made.set(queue(device, QueueSpec { default: true, ..MANUAL }));
+        });
+        let seen = log.clone();
+        on("EvtIoDefault", move |_| { seen.add("ready"); 0 });
+        let notify = [own.get(), address!(evt_default), 0];
+        assert_eq!(wdf_status("WdfIoQueueReadyNotify", &notify), NtStatus::SUCCESS);
+        let handle = bench.open();
+        start(&handle, read(1));
+        start(&handle, read(1));
+        assert_eq!(log.take(), ["ready"]);
+        let take = || {
+            let out = words([0]);
+            let got = wdf_status("WdfIoQueueRetrieveNextRequest", &[own.get(), out]);
+            assert_eq!(got, NtStatus::SUCCESS);
+            complete(drydock::kmdf::guest::read(out), NtStatus::SUCCESS, 0);
+        };
+        take();
+        start(&handle, read(1));
+        assert!(log.take().is_empty(), "the queue has not been empty");
+        take();
+        take();
+        start(&handle, read(1));
+        assert_eq!(log.take(), ["ready"]);
+    }
 }
