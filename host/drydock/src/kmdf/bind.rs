@@ -233,5 +233,6 @@ pub fn lookup(module: &str, symbol: &str) -> Option<usize> {
 /// Tells the report and the leak report where framework objects are found.
 fn register_report_sources() {
     static ONCE: OnceLock<()> = OnceLock::new();
+    // Requests that nobody completed are among them (R-CHK-66).
     ONCE.get_or_init(|| verify::register_leaks("framework objects", super::leaks::objects));
 }

@@ -22,7 +22,7 @@ export! {
     "WdfCollectionGetLastItem" => get_last_item[collection: u64] -> u64, DISPATCH;
 }
 
-/// The body of a WDFCOLLECTION.
+/// The body of a WDFCOLLECTION; its holds are references (R-DEV-90), which keep a completed request's object, never its IRP (R-DEV-91).
 #[derive(Default)]
 pub struct Collection(Lock<Vec<Hold>>);
 

@@ -27,7 +27,7 @@ struct Context {
     next: OnceLock<Box<Context>>,
 }
 
-/// The contexts of one object, in the order they were added.
+/// The contexts of one object, in the order they were added; none ever moves (R-OBJ-64).
 pub(super) struct Contexts {
     first: Context,
 }

@@ -38,7 +38,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// The framework verifier is on for the calling driver (R-CHK-01).
+    /// The framework verifier is on for the calling driver (R-CHK-01); else no check marked (VF) looks (R-CHK-02).
     pub fn verifier(&self) -> bool {
         self.binding.verifier()
     }

@@ -32,7 +32,7 @@ const SEGMENTS: usize = 20;
 /// A freed slot is used again only after this many others were freed: stale handles are then explained by name.
 const REST: usize = 256;
 
-/// A handle value as a driver sees it.
+/// A handle value as a driver sees it; it stays the same as long as the object lives (R-OBJ-02).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle(pub u64);
 

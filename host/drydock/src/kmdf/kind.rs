@@ -91,7 +91,7 @@ pub enum ExecutionLevel {
 }
 
 impl ExecutionLevel {
-    /// The level of a numeric `WDF_EXECUTION_LEVEL`, `None` for values out of range.
+    /// The level of a numeric `WDF_EXECUTION_LEVEL`, `None` for values out of range; zero is one (R-OBJ-54).
     pub fn from_raw(raw: u32) -> Option<Self> {
         match raw {
             1 => Some(Self::Inherit),
@@ -121,7 +121,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The scope of a numeric `WDF_SYNCHRONIZATION_SCOPE`, `None` for values out of range.
+    /// The scope of a numeric `WDF_SYNCHRONIZATION_SCOPE`, `None` for values out of range; zero is one (R-OBJ-54).
     pub fn from_raw(raw: u32) -> Option<Self> {
         match raw {
             1 => Some(Self::Inherit),

@@ -134,7 +134,7 @@ pub fn release_disposed(object: &ObjRef) {
     dereference(object);
 }
 
-/// Calls the cleanup callbacks of an object, once (R-OBJ-33).
+/// Calls the cleanup callbacks of an object, once (R-OBJ-33); they may give back references (R-OBJ-35).
 pub fn run_cleanup(object: &ObjRef) {
     if object.cleanup_done.swap(true, Ordering::AcqRel)
         || object.callbacks_off.load(Ordering::Relaxed)
@@ -193,7 +193,7 @@ fn finish(object: &ObjRef) {
     release(object);
 }
 
-/// R-OBJ-31: children first, in creation order, then the object itself.
+/// R-OBJ-30, R-OBJ-31: children first, in creation order, then the object itself.
 fn dispose(object: &ObjRef) {
     for child in object.children() {
         child.tree.lock().stage = Stage::Deleting;

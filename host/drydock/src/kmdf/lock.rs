@@ -29,11 +29,12 @@ export! {
     "WdfObjectReleaseLock" => object_release[object: u64], DISPATCH;
 }
 
-/// The body of a WDFSPINLOCK.
+/// The body of a WDFSPINLOCK; no callback lock, so holding it defers no callback (R-DEV-76).
 #[derive(Default)]
 pub struct SpinLock {
     lock: KspinLock,
-    /// The level before the acquisition; written by the holder (R-DEV-70).
+    /// The level before the acquisition; written by the holder (R-DEV-70). It is this lock's own, so releases out of
+    /// order restore a wrong one (R-DEV-72).
     before: AtomicU8,
 }
 

@@ -20,7 +20,8 @@ export! {
     "WdfObjectContextGetObject" => context_get_object[context: u64] -> u64, ANY;
 }
 
-/// The parent of a new object: the one its attributes name, else the driver (R-OBJ-36).
+/// The parent of a new object: the one its attributes name, else the driver (R-OBJ-36), with
+/// which it then lives until unload (R-OBJ-37).
 pub fn parent_or_driver(call: &Call, attributes: &Attributes) -> Option<ObjRef> {
     attributes
         .parent
@@ -52,6 +53,7 @@ fn delete(call: &Call, object: u64) {
     let object = handle::resolve_any(object);
     if object.is_undeletable() {
         call.framework_break(
+            // R-CHK-35
             "R-OBJ-20",
             &format!("{} cannot be deleted by the driver", object.name()),
         );

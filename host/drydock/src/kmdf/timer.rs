@@ -86,6 +86,7 @@ impl Body for Timer {
             );
         }
         self.state.lock().deleted = true;
+        // R-DEV-88: children are disposed before the parent's cleanup.
         self.stop_and_wait();
         Disposed::CallCleanup
     }

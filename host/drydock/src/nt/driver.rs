@@ -152,13 +152,15 @@ fn run_entry(
 /// Unloads a driver: calls its unload routine and checks that it leaves nothing behind that leads to its code.
 ///
 /// Fails with STATUS_INVALID_DEVICE_REQUEST if the driver cannot be unloaded (it has no unload routine) and with
-/// STATUS_DEVICE_BUSY while PnP devices of it exist.
+/// STATUS_DEVICE_BUSY while PnP devices of it exist, or any device of a PnP driver.
 pub fn unload(driver: *mut DriverObject) -> Result<(), NtStatus> {
     let view = at(driver);
     let Some(routine) = view.driver_unload.get() else {
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     };
-    if super::pnp::uses(driver) {
+    // R-DEV-34: a PnP driver goes when its last device object has gone.
+    let is_pnp = at(view.driver_extension.get()).add_device.get().is_some();
+    if super::pnp::uses(driver) || (is_pnp && !view.device_object.get().is_null()) {
         return Err(NtStatus::DEVICE_BUSY);
     }
     let name = match DRIVERS.lock().get_mut(&(driver as usize)) {

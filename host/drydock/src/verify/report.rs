@@ -111,7 +111,8 @@ pub fn on_end(hook: impl FnOnce(&Report) -> i32 + Send + 'static) {
     *END_HOOK.lock() = Some(Box::new(hook));
 }
 
-/// The image broke a statement of the specification: reports it and ends the run.
+/// The image broke a statement of the specification: reports it and ends the run. This is how all that the framework
+/// leaves undefined ends (R-CHK-60 to R-CHK-65).
 pub fn violation(statement: &'static str, text: impl Into<String>) -> ! {
     end(Severity::Violation, Some(statement), None, text.into())
 }

@@ -1,12 +1,13 @@
 //! The bench: a KMDF driver whose callbacks are closures, with a control device or a PnP stack under it.
 
 use drydock::kmdf::{self, callback, guest, table};
-use drydock::nt::abi::{DriverObject, Irp, UnicodeString};
+use drydock::nt::abi::{DeviceObject, DriverObject, Irp, UnicodeString, at};
 use drydock::nt::app::{Completion, Handle, Op, Process};
 use drydock::nt::pnp::{DevNode, DevNodeConfig};
 use drydock::nt::status::NtStatus;
 use drydock::nt::{driver, pool};
 use drydock::sched::{Event, Lock};
+use drydock::verify;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -17,6 +18,7 @@ type Callback = Arc<dyn Fn(&[u64]) -> u64 + Send + Sync>;
 static TABLE: AtomicU64 = AtomicU64::new(0);
 static GLOBALS: AtomicU64 = AtomicU64::new(0);
 static CALLBACKS: Lock<BTreeMap<&'static str, Callback>> = Lock::new(BTreeMap::new());
+static PREPARE: OnceLock<Box<dyn Fn(u64) + Send + Sync>> = OnceLock::new();
 static ADD_DEVICE: OnceLock<Box<dyn Fn(u64, u64) + Send + Sync>> = OnceLock::new();
 
 /// Calls a framework function by name, as a driver does through its table.
@@ -80,6 +82,8 @@ callbacks! {
     evt_cancel(request) = "EvtRequestCancel";
     evt_sent(request, target, params, context) = "completion routine";
     evt_caller(device, request) = "EvtIoInCallerContext";
+    evt_cleanup(object) = "EvtCleanupCallback";
+    evt_destroy(object) = "EvtDestroyCallback";
 }
 
 /// Address of a callback.
@@ -89,6 +93,24 @@ macro_rules! address {
     };
 }
 pub(crate) use address;
+
+/// Has `f` fill the init structure of the device before it is made.
+pub fn prepare(f: impl Fn(u64) + Send + Sync + 'static) {
+    assert!(PREPARE.set(Box::new(f)).is_ok());
+}
+
+/// The calls that are the same for every kind of device.
+fn prepared(init: u64) {
+    if let Some(f) = PREPARE.get() {
+        f(init);
+    }
+    if CALLBACKS.lock().contains_key("EvtIoInCallerContext") {
+        wdf(
+            "WdfDeviceInitSetIoInCallerContextCallback",
+            &[init, evt_caller as *const () as u64],
+        );
+    }
+}
 
 extern "win64" fn add_device(driver: u64, init: u64) -> u64 {
     if let Some(f) = ADD_DEVICE.get() {
@@ -124,6 +146,31 @@ extern "win64" fn entry(driver: *mut DriverObject, path: *mut UnicodeString) -> 
     NtStatus(status as u32 as i32)
 }
 
+/// BREAKs are counted and the run goes on, with the framework verifier on or off.
+pub fn count_breaks(verifier_on: bool) {
+    let mut settings = verify::settings().clone();
+    settings.verifier_on = verifier_on;
+    settings.break_is_fatal = false;
+    verify::configure(settings);
+}
+
+/// Attributes with cleanup and destroy callbacks, this parent and this execution level (1: inherited).
+pub fn attributes(parent: u64, level: u64) -> u64 {
+    let (cleanup, destroy) = (address!(evt_cleanup), address!(evt_destroy));
+    words([56, cleanup, destroy, level | 1 << 32, parent, 0, 0])
+}
+
+/// The run must end with a violation of this statement, or with a bug check of WDF_VIOLATION whose text names it.
+pub fn must_end(statement: &'static str) {
+    verify::on_end(move |report| {
+        if report.statement == Some(statement) || report.text.contains(statement) {
+            return 0;
+        }
+        eprintln!("{report}");
+        1
+    });
+}
+
 /// A driver with one device.
 pub struct Bench {
     pub device: u64,
@@ -146,12 +193,7 @@ impl Bench {
         let name = "\\Device\\Bench";
         let text = driver::unicode_string(name) as u64;
         assert_eq!(wdf("WdfDeviceInitAssignName", &[init, text]), 0);
-        if CALLBACKS.lock().contains_key("EvtIoInCallerContext") {
-            wdf(
-                "WdfDeviceInitSetIoInCallerContextCallback",
-                &[init, evt_caller as *const () as u64],
-            );
-        }
+        prepared(init);
         let (pointer, out) = (words([init]), words([0]));
         assert_eq!(wdf("WdfDeviceCreate", &[pointer, 0, out]), 0);
         let device = guest::read::<u64>(out);
@@ -170,6 +212,7 @@ impl Bench {
         let add = move |_driver: u64, init: u64| {
             let name = driver::unicode_string("\\Device\\Bench") as u64;
             assert_eq!(wdf("WdfDeviceInitAssignName", &[init, name]), 0);
+            prepared(init);
             let (pointer, out) = (words([init]), words([0]));
             assert_eq!(wdf("WdfDeviceCreate", &[pointer, 0, out]), 0);
             DEVICE.store(guest::read(out), Ordering::Relaxed);
@@ -198,6 +241,12 @@ impl Bench {
             .open(&self.name, 0xC000_0000, 7)
             .expect("the device opens")
     }
+}
+
+/// Makes IRPs that arrive at the device one stack location longer, as a driver does that sends them to another stack.
+pub fn deepen(device: u64) {
+    let wdm = wdf("WdfDeviceWdmGetDeviceObject", &[device]) as *mut DeviceObject;
+    at(wdm).stack_size.update(|size| size + 1);
 }
 
 /// Handlers of a queue under test.

@@ -4,9 +4,12 @@
 //! what they cannot: requests of user-mode programs, real parallelism, misuse that ends a run, and the reports about it.
 
 mod bench;
+mod breaks;
 mod cancellation;
 mod chaos;
 mod checks;
+mod filters;
+mod handles;
 mod lower;
 mod misuse;
 mod queues;

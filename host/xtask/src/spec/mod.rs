@@ -204,7 +204,8 @@ fn files(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
     for entry in entries {
         let path = entry?.path();
         if path.is_dir() {
-            if path.file_name() != Some(OsStr::new("target")) {
+            // Cargo marks what it builds; a folder of the model is called target, too.
+            if !path.join("CACHEDIR.TAG").exists() {
                 found.extend(files(&path, extensions)?);
             }
         } else if extensions

@@ -95,7 +95,7 @@ impl QueueConfig {
 
     /// Whether the queue follows the device's power state.
     pub fn is_power_managed(&self, pnp_device: bool, filter: bool) -> bool {
-        // R-QUE-09, R-QUE-10
+        // R-QUE-09, R-QUE-10; so a filter gets requests while its device sleeps (R-DEV-66).
         pnp_device
             && match self.power_managed {
                 0 => false,

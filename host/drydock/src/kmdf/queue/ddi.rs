@@ -182,6 +182,7 @@ fn find(call: &Call, queue: u64, tag: u64, file: u64, parameters: u64, out: u64)
         return NtStatus::INVALID_PARAMETER_4;
     }
     if queue.dispatching != super::Dispatching::Manual {
+        // R-CHK-25
         call.framework_break("R-QUE-96", "the queue is not manual");
         return NtStatus::INVALID_DEVICE_REQUEST;
     }

@@ -20,6 +20,7 @@ pub(super) fn may_hand_over(call: &Call, request: &Ref<Request>) -> Result<(), N
                 request.explain(&format!("{}: {text}", call.name)),
             );
         }
+        // R-CHK-14
         call.framework_break("R-CAN-53", text);
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     }
@@ -37,6 +38,7 @@ pub fn forward(call: &Call, request: &Ref<Request>, target: &Ref<Queue>) -> Resu
                 request.explain(&format!("{}: {text}", call.name)),
             );
         }
+        // R-CHK-22
         call.framework_break("R-REQ-97", text);
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     };
@@ -55,6 +57,7 @@ pub fn forward(call: &Call, request: &Ref<Request>, target: &Ref<Queue>) -> Resu
                 request.explain(&format!("{}: {text}", call.name)),
             );
         }
+        // R-CHK-21
         call.framework_break("R-REQ-87", text);
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     }
@@ -82,10 +85,12 @@ pub(super) fn enqueue(request: &Ref<Request>, target: &Ref<Queue>) -> Result<(),
 /// `WdfRequestRequeue`.
 pub fn requeue(call: &Call, request: &Ref<Request>) -> Result<(), NtStatus> {
     let Some(queue) = request.queue() else {
+        // R-CHK-15
         call.framework_break("R-REQ-81", "the request is in no queue");
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     };
     if queue.dispatching() != Dispatching::Manual {
+        // R-CHK-16
         call.framework_break("R-REQ-80", "the queue is not manual");
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     }
@@ -103,6 +108,7 @@ pub fn mark_cancelable(
 ) -> Result<(), NtStatus> {
     let Some(queue) = request.queue() else {
         // R-CAN-21
+        // R-CHK-15
         call.framework_break("R-CAN-21", "the request is in no queue");
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     };
@@ -116,6 +122,7 @@ pub fn mark_cancelable(
                 request.explain(&format!("{}: {text}", call.name)),
             );
         }
+        // R-CHK-12
         call.framework_break("R-CAN-20", text);
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     }
@@ -126,6 +133,7 @@ pub fn mark_cancelable(
 pub fn unmark_cancelable(call: &Call, request: &Ref<Request>) -> Result<(), NtStatus> {
     let Some(queue) = request.queue() else {
         // R-CAN-32, R-REQ-97
+        // R-CHK-15
         call.framework_break("R-CAN-32", "the request is in no queue");
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     };
@@ -139,6 +147,7 @@ pub fn unmark_cancelable(call: &Call, request: &Ref<Request>) -> Result<(), NtSt
                 request.explain(&format!("{}: {text}", call.name)),
             );
         }
+        // R-CHK-13
         call.framework_break("R-CAN-33", text);
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     }

@@ -117,6 +117,7 @@ pub(super) fn configure_dispatching(
         _ => return Err(NtStatus::INVALID_PARAMETER),
     };
     let refuse = |text: &str, status: NtStatus| {
+        // R-CHK-25
         call.framework_break("R-QUE-28", text);
         Err(status)
     };
@@ -261,6 +262,7 @@ pub(super) fn enqueue(
                 request.explain(&format!("{}: {text}", call.name)),
             );
         }
+        // R-CHK-22
         call.framework_break("R-REQ-94", text);
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     }

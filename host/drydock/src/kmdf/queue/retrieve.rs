@@ -38,6 +38,7 @@ pub(super) fn retrieve(
         {
             drop(state);
             call.framework_break(
+                // R-CHK-26
                 "R-QUE-91",
                 "the sequential queue has no driver-owned request",
             );
@@ -165,6 +166,7 @@ pub(super) fn ready_notify(
     callback: Option<StateCallback>,
 ) -> Result<(), NtStatus> {
     if queue.dispatching != Dispatching::Manual {
+        // R-CHK-25
         call.framework_break("R-QUE-110", "the queue is not manual");
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     }
@@ -182,6 +184,7 @@ pub(super) fn ready_notify(
     };
     if let Some(text) = refused {
         drop(state);
+        // R-CHK-25
         call.framework_break("R-QUE-111", text);
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     }

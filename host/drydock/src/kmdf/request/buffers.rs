@@ -69,6 +69,7 @@ fn transfer(call: &Call, request: &Ref<Request>, irp: IrpRef) -> Result<Buffer, 
     } else if irp.is_from_user_mode() {
         if call.verifier() {
             call.framework_break(
+                // R-CHK-42
                 "R-REQ-65",
                 "a program's buffer on a device with I/O type Neither",
             );
@@ -239,6 +240,7 @@ pub(super) fn unsafe_user_buffer(
     request.require_not_completed(call, "R-CHK-19")?;
     if call.verifier() && request.state().owner != super::Owner::CallerContext {
         call.framework_break(
+            // R-CHK-23
             "R-REQ-73",
             "unsafe buffers are only meaningful in EvtIoInCallerContext",
         );
@@ -254,6 +256,7 @@ pub(super) fn unsafe_user_buffer(
         (mj::DEVICE_CONTROL, _) if location.io_control_code() & 3 != 3 => {
             // (observed) The input form reports, the output form does not.
             if direction == Direction::Input {
+                // R-CHK-23
                 call.framework_break("R-REQ-73", "the control is not METHOD_NEITHER");
             }
             return Err(NtStatus::INVALID_DEVICE_REQUEST);

@@ -56,6 +56,7 @@ fn may_complete(call: &Call, request: &Ref<Request>, status: NtStatus) -> bool {
     }
     if request.is_created() && !completable {
         let text = "a created request is deleted, never completed";
+        // R-CHK-20
         call.framework_break("R-REQ-27", text);
         if !call.verifier() {
             stop("R-REQ-27", text);
@@ -77,6 +78,7 @@ fn may_complete(call: &Call, request: &Ref<Request>, status: NtStatus) -> bool {
             if !call.verifier() {
                 stop("R-REQ-24", text);
             }
+            // R-CHK-17
             call.framework_break("R-REQ-23", text);
             request.disarm();
         }
@@ -85,6 +87,7 @@ fn may_complete(call: &Call, request: &Ref<Request>, status: NtStatus) -> bool {
             if !call.verifier() {
                 stop("R-CAN-31", text);
             }
+            // R-CHK-18
             call.framework_break("R-REQ-25", text);
         }
         Cancelability::No | Cancelability::Called => {}
@@ -132,6 +135,7 @@ fn check_information(call: &Call, request: &Ref<Request>, status: NtStatus) {
         && information != 0
     {
         call.framework_break(
+            // R-CHK-44
             "R-REQ-19",
             "Information is not zero, but there is no output buffer; nothing is copied",
         );
@@ -234,7 +238,8 @@ fn end(request: &Ref<Request>, queue: Option<Ref<Queue>>) {
     }
 }
 
-/// First half of send-and-forget: everything of the driver's is cleaned up before the IRP goes down (R-TGT-75).
+/// First half of send-and-forget: everything of the driver's is cleaned up before the IRP goes down (R-TGT-75),
+/// and its handle dies (R-OBJ-75).
 pub fn begin_hand_over(request: &Ref<Request>) -> Option<IrpRef> {
     leave_format(request);
     let irp = request.irp()?;
@@ -289,6 +294,7 @@ pub(super) fn driver_deletes(request: &Request, me: &ObjRef) -> bool {
         if !me.binding().verifier() {
             verify::violation("R-TGT-114", text);
         }
+        // R-CHK-32
         verify::framework_break("R-TGT-114", text);
     }
     true

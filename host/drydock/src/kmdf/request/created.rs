@@ -4,6 +4,7 @@ use super::super::attributes::{Attributes, Rules};
 use super::super::ddi::Call;
 use super::super::guest;
 use super::super::handle::{Ref, resolve_optional};
+use super::super::kind::Kind;
 use super::super::lifetime;
 use super::super::object::ObjRef;
 use super::super::parent_or_driver;
@@ -104,6 +105,7 @@ pub(super) fn reuse(call: &Call, request: &Ref<Request>, parameters: u64) -> Res
                 request.explain(&format!("{}: {text}", call.name)),
             );
         }
+        // R-CHK-32
         call.framework_break("R-TGT-85", text);
     }
     if flags & SET_NEW_IRP != 0 && !request.is_created() {
@@ -155,6 +157,18 @@ pub fn release_format(request: &Ref<Request>) {
 
 /// Disposal of a created request: cleanup callbacks, then what its last format holds.
 pub(super) fn disposed(request: &Request, me: &ObjRef) {
+    let below_target = me
+        .parent()
+        .is_some_and(|parent| parent.kind() == Kind::Target);
+    if below_target && request.state().sent.is_at_target() && !me.binding().verifier() {
+        verify::violation(
+            "R-OBJ-40",
+            format!(
+                "{} is at an I/O target while its parent, a target, is deleted",
+                me.name()
+            ),
+        );
+    }
     lifetime::run_cleanup(me);
     let format = request.state().format.take();
     if let (Some(format), Some(typed)) = (format, Ref::<Request>::of(me.clone())) {

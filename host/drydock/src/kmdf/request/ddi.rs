@@ -173,6 +173,7 @@ fn get_completion_params(call: &Call, request: u64, out: u64) {
     let request = resolve(request);
     if guest::read::<u32>(out) != CompletionParams::SIZE {
         call.framework_break(
+            // R-CHK-33
             "R-TGT-87",
             "the size of WDF_REQUEST_COMPLETION_PARAMS is wrong",
         );
@@ -186,6 +187,7 @@ fn get_completion_params(call: &Call, request: u64, out: u64) {
             .then(|| target::completion_params(&mut state))
     };
     if params.is_none() {
+        // R-CHK-33
         call.framework_break("R-TGT-87", "the request has no format for a target");
     }
     params.unwrap_or_else(CompletionParams::empty).write(out);

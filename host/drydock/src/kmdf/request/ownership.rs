@@ -128,11 +128,13 @@ impl Ref<Request> {
         if !call.verifier() {
             verify::violation("R-REQ-07", self.explain(&format!("{}: {text}", call.name)));
         }
+        // R-CHK-10 and R-CHK-11
         call.framework_break("R-REQ-06", &text);
         Err(NtStatus::INVALID_DEVICE_REQUEST)
     }
 
-    /// The request must not be completed: a getter or setter of one that is kept by a reference only (R-CHK-19).
+    /// The request must not be completed: a getter or setter of one that is kept by a reference only (R-CHK-19); its IRP is gone
+    /// (R-OBJ-71).
     ///
     /// # Errors
     /// STATUS_INTERNAL_ERROR.

@@ -69,6 +69,7 @@ pub(super) fn get(call: &Call, request: u64, out: u64) {
     call.require(out, "Parameters");
     let request: Ref<Request> = super::super::handle::resolve(request);
     if guest::read::<u16>(out) != PARAMETERS_SIZE {
+        // R-CHK-33
         call.framework_break("R-REQ-42", "the size of WDF_REQUEST_PARAMETERS is wrong");
         return;
     }
@@ -125,6 +126,7 @@ pub(super) fn is_canceled(call: &Call, request: &Ref<Request>) -> bool {
             return false;
         }
         if request.state().is_cancelable(true) {
+            // R-CHK-14
             call.framework_break("R-CAN-51", "the request is cancelable");
             return false;
         }
@@ -140,6 +142,7 @@ pub(super) fn stop_acknowledge(call: &Call, request: &Ref<Request>, requeue: boo
     if call.verifier() {
         // R-QUE-123
         if !in_callback {
+            // R-CHK-24
             call.framework_break("R-QUE-123", "the request's EvtIoStop is not running");
             return;
         }

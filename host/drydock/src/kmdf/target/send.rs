@@ -81,6 +81,7 @@ fn try_send(
     options: u64,
 ) -> Result<(), NtStatus> {
     let options = Options::read(options).inspect_err(|_| {
+        // R-CHK-27
         call.framework_break("R-TGT-52", "the send options are not valid");
     })?;
     if !request.is_created() {
@@ -93,6 +94,7 @@ fn try_send(
     let synchronous = options.flags & SYNCHRONOUS != 0;
     if !synchronous && !request.is_created() && request.state().routine.is_none() {
         call.framework_break(
+            // R-CHK-28
             "R-TGT-53",
             "an I/O request is sent without a completion routine",
         );
@@ -271,6 +273,7 @@ fn sendable(call: &Call, request: &Ref<Request>, target: &Ref<Target>) -> Result
     if !formatted {
         if !call.verifier() {
             verify::violation(
+                // R-CHK-31 with the verifier on: no BREAK, the send is refused.
                 "R-TGT-31",
                 request.explain("the request is sent without a format"),
             );
@@ -363,6 +366,7 @@ fn send_and_forget(
     }
     if request.state().format.is_some() {
         call.framework_break(
+            // R-CHK-29
             "R-TGT-71",
             "a request formatted for a target cannot be sent and forgotten",
         );
@@ -372,6 +376,7 @@ fn send_and_forget(
     if call.verifier() {
         if request.state().routine.is_some() {
             call.framework_break(
+                // R-CHK-30
                 "R-TGT-72",
                 "the completion routine of a forgotten request is never called",
             );
@@ -380,6 +385,7 @@ fn send_and_forget(
             .device()
             .is_some_and(|device| device.config().files.is_some());
         if irp.major() == mj::CREATE && files {
+            // R-CHK-30
             call.framework_break("R-TGT-73", "the outcome of a create must be observed");
         }
     }

@@ -24,6 +24,9 @@ pub struct Client {
     pub driver: u64,
 }
 
+/// Attributes of the driver object; 0: none.
+static DRIVER_ATTRIBUTES: Mutex<u64> = Mutex::new(0);
+
 /// Adds a line to the record.
 pub fn note(line: impl Into<String>) {
     LOG.lock().unwrap().push(line.into());
@@ -111,6 +114,10 @@ pub fn name(handle: u64) -> String {
     found.map_or_else(|| "?".to_owned(), |(_, name)| name.clone())
 }
 
+extern "win64" fn unload(_driver: u64) {
+    note("unload");
+}
+
 extern "win64" fn entry(driver: *mut DriverObject, path: *mut UnicodeString) -> NtStatus {
     let info = memory(48);
     let slot = memory(8);
@@ -132,10 +139,12 @@ extern "win64" fn entry(driver: *mut DriverObject, path: *mut UnicodeString) -> 
     let config = memory(32);
     guest::write(config, 32_u32);
     guest::write(config + 8, super::device::evt_add as *const () as u64);
+    guest::write(config + 16, unload as *const () as u64);
     let out = memory(8);
+    let attributes = *DRIVER_ATTRIBUTES.lock().unwrap();
     let status = client.status(
         "WdfDriverCreate",
-        &[driver as u64, path as u64, 0, config, out],
+        &[driver as u64, path as u64, attributes, config, out],
     );
     client.driver = guest::read(out);
     *BOUND.lock().unwrap() = Some(client);
@@ -146,6 +155,13 @@ extern "win64" fn entry(driver: *mut DriverObject, path: *mut UnicodeString) -> 
 pub fn start() -> Client {
     nt::driver::create("\\Driver\\Bench", entry).unwrap();
     client()
+}
+
+/// Loads the driver under test, which gives its driver object these attributes.
+pub fn load_with(attributes: u64) -> Result<Client, NtStatus> {
+    *DRIVER_ATTRIBUTES.lock().unwrap() = attributes;
+    nt::driver::create("\\Driver\\Bench", entry)?;
+    Ok(client())
 }
 
 /// As [`start`], with the framework verifier on and BREAKs counted only.

@@ -18,8 +18,10 @@ use crate::{nt, verify};
 /// What EvtDriverDeviceAdd does with its init structure before it creates the device.
 static PREPARE: Mutex<Option<Prepare>> = Mutex::new(None);
 
-type Prepare = fn(&Client, u64);
-static ADDED: Mutex<u64> = Mutex::new(0);
+/// A change to an init structure.
+pub type Prepare = fn(&Client, u64);
+/// The device EvtDriverDeviceAdd made.
+pub static ADDED: Mutex<u64> = Mutex::new(0);
 /// EvtDriverDeviceAdd fails after creating the device.
 static FAIL_ADD: Mutex<bool> = Mutex::new(false);
 
@@ -58,7 +60,7 @@ pub fn control_device(t: &Client) -> u64 {
     device
 }
 
-fn unfinished_control_device(t: &Client, prepare: impl FnOnce(&Client, u64)) -> u64 {
+pub fn unfinished_control_device(t: &Client, prepare: impl FnOnce(&Client, u64)) -> u64 {
     let init = t.call(
         "WdfControlDeviceInitAllocate",
         &[t.driver, text("D:P(A;;GA;;;SY)")],
@@ -136,7 +138,7 @@ extern "win64" fn usage(_device: u64, file: u64, in_path: u64) -> NtStatus {
     NtStatus::ACCESS_DENIED
 }
 
-fn with_callbacks(t: &Client, init: u64) {
+pub fn with_callbacks(t: &Client, init: u64) {
     let at = memory(144);
     guest::write(at, 144_u32);
     let callbacks: [(u64, u64); 11] = [
@@ -158,14 +160,14 @@ fn with_callbacks(t: &Client, init: u64) {
     t.call("WdfDeviceInitSetPnpPowerEventCallbacks", &[init, at]);
 }
 
-fn node(t: &Client, prepare: Prepare) -> std::sync::Arc<DevNode> {
+pub fn node(t: &Client, prepare: Prepare) -> std::sync::Arc<DevNode> {
     *PREPARE.lock().unwrap() = Some(prepare);
     let function = t.driver_object as *mut DriverObject;
     DevNode::create(DevNodeConfig::new("ROOT\\BENCH\\0000", function, &[])).unwrap()
 }
 
 /// Sends an IRP of this major function for `file` to the device and gives its status.
-fn send(device: u64, major: u8, file: *mut FileObject) -> NtStatus {
+pub fn send(device: u64, major: u8, file: *mut FileObject) -> NtStatus {
     let wdm = client().call("WdfDeviceWdmGetDeviceObject", &[device]) as *mut nt::abi::DeviceObject;
     let irp = irp::allocate(at(wdm).stack_size.get());
     let next = irp::next(irp);
@@ -176,7 +178,7 @@ fn send(device: u64, major: u8, file: *mut FileObject) -> NtStatus {
     status
 }
 
-fn file_object() -> *mut FileObject {
+pub fn file_object() -> *mut FileObject {
     memory(size_of::<FileObject>()) as *mut FileObject
 }
 

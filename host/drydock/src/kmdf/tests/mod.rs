@@ -2,6 +2,11 @@
 
 mod bench;
 mod bind;
+mod contexts;
 mod device;
+mod driver;
+mod init;
+mod lifetime;
 mod object;
+mod serialization;
 mod sync;

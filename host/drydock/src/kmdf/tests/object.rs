@@ -98,7 +98,7 @@ rusty_fork_test! {
         assert_eq!(t.create("WdfObjectCreate", &[recorded(parent)]), Err(NtStatus::DELETE_PENDING));
     }
 
-    /// R-OBJ-50, R-OBJ-52, R-OBJ-53.
+    /// R-OBJ-50, R-OBJ-52, R-OBJ-53, R-OBJ-54.
     #[test]
     fn attributes_are_judged() {
         let t = start();
@@ -109,6 +109,7 @@ rusty_fork_test! {
         };
         assert_eq!(judged(&|at| guest::write(at, 48_u32)), Some(NtStatus::INFO_LENGTH_MISMATCH));
         assert_eq!(judged(&|at| guest::write(at + 40, 16_u64)), Some(NtStatus::WDF_OBJECT_ATTRIBUTES_INVALID));
+        assert_eq!(judged(&|at| guest::write(at + 24, 0_u32)), Some(NtStatus::WDF_OBJECT_ATTRIBUTES_INVALID));
         assert_eq!(judged(&|at| guest::write(at + 28, 0_u32)), Some(NtStatus::WDF_OBJECT_ATTRIBUTES_INVALID));
         assert_eq!(judged(&|at| guest::write(at + 28, 9_u32)), Some(NtStatus::WDF_OBJECT_ATTRIBUTES_INVALID));
         assert_eq!(judged(&|at| guest::write(at + 28, 2_u32)), Some(NtStatus::WDF_SYNCHRONIZATION_SCOPE_INVALID));
@@ -150,7 +151,7 @@ rusty_fork_test! {
         assert_eq!(taken(), ["cleanup passive irql=0", "destroy passive"]);
     }
 
-    /// R-DEV-90.
+    /// R-DEV-90, R-CHK-38.
     #[test]
     fn a_collection_keeps_its_members_alive() {
         let t = start_lenient();
@@ -168,6 +169,10 @@ rusty_fork_test! {
         t.call("WdfCollectionRemove", &[collection, a]);
         t.call("WdfCollectionRemoveItem", &[collection, 9]);
         assert_eq!(verify::breaks(), 1);
+        let stranger = t.object(0, "stranger");
+        t.call("WdfCollectionRemove", &[collection, stranger]);
+        assert_eq!(verify::breaks(), 2);
+        assert_eq!(t.call("WdfCollectionGetCount", &[collection]) as u32, 2);
         t.call("WdfObjectDelete", &[collection]);
         assert_eq!(taken(), ["destroy a"]);
     }
