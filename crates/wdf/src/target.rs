@@ -13,7 +13,7 @@ use wdk_sys::{
 
 use crate::{
     Status, context,
-    cx::{self, CanSend, Cx, Done, Passive},
+    cx::{self, CanComplete, CanSend, Cx, Done, Passive},
     device::{self, Device, DeviceContext},
     object::ObjectRef,
     request::{Cell, Disposition, IDLE, Kind, Request, SENT, finish},
@@ -75,8 +75,9 @@ impl Target {
     }
 
     /// Cancels everything sent through this target and refuses further sends, without waiting. Stands for
-    /// `WdfIoTargetPurge(WdfIoTargetPurgeIo)` (R-TGT-25). Completion routines may run inside the call.
-    pub fn purge(&self, _cx: &Cx<'_, impl Passive>) {
+    /// `WdfIoTargetPurge(WdfIoTargetPurgeIo)` (R-TGT-25). Completion routines may run inside the call: not at surprise removal
+    /// (R-CAN-82), not inside a wait lock.
+    pub fn purge(&self, _cx: &Cx<'_, impl Passive + CanComplete>) {
         const WITHOUT_WAITING: i32 = wdk_sys::_WDF_IO_TARGET_PURGE_IO_ACTION::WdfIoTargetPurgeIo;
         // SAFETY: referenced; no lock is held (the token).
         unsafe {

@@ -14,9 +14,11 @@ mod headers;
 mod inf;
 mod kmdf;
 mod lint;
+mod must_not_compile;
 mod process;
 mod project;
 mod reproduce;
+mod rules;
 mod spec;
 mod suite;
 mod toolchain;
@@ -80,6 +82,8 @@ enum Command {
     },
     /// The specification beside drydock: per group, what is implemented, proven, not modelled, open
     Spec(spec::Args),
+    /// Microsoft's KMDF rules: what keeps each in the safe API, and the program that proves it by not compiling
+    Rules,
     /// Build the drivers in C that drydock is tested with (host/drydock/tests/drivers), to target/images/c
     CDrivers {
         /// Only these
@@ -153,6 +157,7 @@ fn run(command: Command) -> Result<()> {
             conform::run(&project, scenario.as_deref()).map(|_matching| ())
         }
         Command::Spec(args) => spec::run(&project, &args).map(|_proven| ()),
+        Command::Rules => rules::run(&project),
         Command::CDrivers { names, kmdf } => {
             for image in c_drivers::build(&project, kmdf, &names)? {
                 println!("{}", image.line(&project));

@@ -13,9 +13,9 @@ use crate::{
     drivers::{self, BuildOptions},
     headers, inf,
     kmdf::KmdfVersion,
-    lint, process,
+    lint, must_not_compile, process,
     project::Project,
-    reproduce, spec, toolchain,
+    reproduce, rules, spec, toolchain,
 };
 
 /// How many checks passed and failed.
@@ -87,6 +87,14 @@ const STEPS: &[Step] = &[
     Step {
         name: "INF lint",
         run: |p| inf::run(p, inf::Args::default()).map(|()| Count::ONE),
+    },
+    Step {
+        name: "programs that must not compile",
+        run: |p| must_not_compile::run(p).map(Count::passed),
+    },
+    Step {
+        name: "KMDF rules and their programs",
+        run: |p| rules::run(p).map(|()| Count::ONE),
     },
     Step {
         name: "unit tests: the contract",

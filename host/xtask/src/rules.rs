@@ -1,0 +1,221 @@
+//! `cargo xtask rules`: Microsoft's KMDF rules, what keeps each in the safe API, and which program proves it.
+
+use std::{collections::BTreeMap, fs};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{must_not_compile, project::Project};
+
+const TABLE: &str = "host/drydock/spec/kmdf-rules.md";
+
+/// How a rule is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rule {
+    /// CT, CT+M, M or O.
+    verdict: String,
+    /// What in the API does it.
+    device: String,
+}
+
+/// Prints the table; fails if a program names a rule there is not.
+pub fn run(project: &Project) -> Result<()> {
+    let path = project.path(TABLE);
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let rules = read(&text)?;
+    let programs = must_not_compile::names(project)?;
+    let folder = must_not_compile::FOLDER;
+    for program in &programs {
+        if !rules.contains_key(program) && !program.starts_with(must_not_compile::MISTAKE) {
+            bail!(
+                "{folder}/{program}.rs names no rule of {TABLE}; name it after one, or {}...",
+                must_not_compile::MISTAKE
+            );
+        }
+    }
+    for (name, rule) in &rules {
+        let proof = if programs.contains(name) {
+            format!("{folder}/{name}.rs")
+        } else if rule.verdict == "CT" {
+            "open".to_string()
+        } else {
+            String::new()
+        };
+        println!(
+            "{name:<36} {:<5} {:<44.44} {proof}",
+            rule.verdict, rule.device
+        );
+    }
+    println!();
+    for verdict in ["CT", "CT+M", "M", "O"] {
+        let of = |(_, rule): &(&String, &Rule)| rule.verdict == verdict;
+        let all = rules.iter().filter(of).count();
+        let proven = rules
+            .iter()
+            .filter(of)
+            .filter(|(name, _)| programs.contains(*name))
+            .count();
+        println!("{verdict:<5} {all:>3} rules, {proven:>2} with a program that must not compile");
+    }
+    let mistakes = programs
+        .iter()
+        .filter(|p| p.starts_with(must_not_compile::MISTAKE))
+        .count();
+    println!("and {mistakes} programs about known mistakes");
+    Ok(())
+}
+
+/// The rules as the document has them, with the verdicts that override its tables.
+fn read(text: &str) -> Result<BTreeMap<String, Rule>> {
+    let mut rules = BTreeMap::new();
+    let mut overrides = Vec::new();
+    let mut section = 0;
+    for line in text.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            let number = heading.split('.').next().unwrap_or_default();
+            section = number.parse().unwrap_or(0);
+            if (5..=8).contains(&section) {
+                prose(heading, &mut rules);
+                // Several headings of this kind follow each other; text between them is not about rules.
+            }
+            continue;
+        }
+        if (5..=8).contains(&section) && line.starts_with('#') {
+            bail!("{TABLE}: unexpected heading {line:?}");
+        }
+        let line = line.replace("\\|", "/");
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, names, second, third, rest @ ..] = cells.as_slice() else {
+            continue;
+        };
+        if *names == "rule" || names.starts_with("---") {
+            continue;
+        }
+        match (section, rest) {
+            (0, [why, ..]) => overrides.extend(expand(names).into_iter().map(|name| {
+                (
+                    name,
+                    Rule {
+                        verdict: (*third).to_string(),
+                        device: (*why).to_string(),
+                    },
+                )
+            })),
+            (1..=4, _) => {
+                let _demand = second;
+                for name in expand(names) {
+                    rules.insert(name, verdict(third));
+                }
+            }
+            _ => {}
+        }
+    }
+    for (name, rule) in overrides {
+        if rules.insert(name.clone(), rule).is_none() {
+            bail!("{TABLE}: the verdict of {name} changed, but no table has that rule");
+        }
+    }
+    Ok(rules)
+}
+
+/// `CT move+state` in its two parts.
+fn verdict(cell: &str) -> Rule {
+    let (verdict, device) = cell.split_once(' ').unwrap_or((cell, ""));
+    Rule {
+        verdict: verdict.trim_end_matches('.').to_string(),
+        device: device.trim().trim_end_matches('.').to_string(),
+    }
+}
+
+/// `5. IRQL set (4): A, B - what they demand: CT+M cap ; C: O.`
+fn prose(heading: &str, rules: &mut BTreeMap<String, Rule>) {
+    let plain = without_parentheses(heading);
+    let Some((_, body)) = plain.split_once(':') else {
+        return;
+    };
+    for part in body.split(';') {
+        let Some((names, kept)) = part.rsplit_once(':') else {
+            continue;
+        };
+        let names = names.split(" - ").next().unwrap_or(names);
+        for name in expand(names) {
+            rules.insert(name, verdict(kept.trim()));
+        }
+    }
+}
+
+/// `A, B (2)` and `PrefixRead, ReadA` and `Prefix... same 8 suffixes` as the names they stand for.
+fn expand(cell: &str) -> Vec<String> {
+    const SUFFIXES: [&str; 8] = [
+        "Read",
+        "ReadA",
+        "Write",
+        "WriteA",
+        "Ioctl",
+        "IoctlA",
+        "IntIoctl",
+        "IntIoctlA",
+    ];
+    let cell = without_parentheses(cell);
+    if let Some((prefix, _)) = cell.split_once("... same") {
+        let prefix = prefix.trim();
+        return SUFFIXES.iter().map(|s| format!("{prefix}{s}")).collect();
+    }
+    let mut prefix = "";
+    cell.split([',', '/'])
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(|name| {
+            if let Some(before) = name.strip_suffix("AfterReqCompletedRead") {
+                prefix = &name[..before.len() + "AfterReqCompleted".len()];
+            }
+            if SUFFIXES.contains(&name) {
+                format!("{prefix}{name}")
+            } else {
+                name.to_string()
+            }
+        })
+        .collect()
+}
+
+fn without_parentheses(text: &str) -> String {
+    let mut depth = 0_u32;
+    text.chars()
+        .filter(|c| {
+            match c {
+                '(' => depth += 1,
+                ')' => {
+                    depth = depth.saturating_sub(1);
+                    return false;
+                }
+                _ => {}
+            }
+            depth == 0
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_has_the_rules_it_counts() {
+        let text = fs::read_to_string(Project::here().path(TABLE)).unwrap();
+        let rules = read(&text).unwrap();
+        let count = |verdict| rules.values().filter(|r| r.verdict == verdict).count();
+        let counts = ["CT", "CT+M", "M", "O"].map(count);
+        assert_eq!((rules.len(), counts), (122, [82, 9, 0, 31]), "{rules:#?}");
+    }
+
+    #[test]
+    fn abbreviated_names_are_written_out() {
+        assert_eq!(
+            expand("BufAfterReqCompletedRead, ReadA (8)"),
+            ["BufAfterReqCompletedRead", "BufAfterReqCompletedReadA"]
+        );
+        assert_eq!(
+            expand("ReadReqs / WriteReqs (4 rules)"),
+            ["ReadReqs", "WriteReqs"]
+        );
+    }
+}

@@ -1,0 +1,15 @@
+//! A buffer of a Ioctl is not used once the request is completed.
+#![no_std]
+
+use wdf::{
+    Status,
+    cx::{Cx, Io},
+    request::{Disposition, Ioctl, Request},
+};
+
+pub fn handler<'r>(cx: &mut Cx<'_, Io>, mut r: Request<'r, Ioctl>) -> Disposition<'r> {
+    let b = r.buffers();
+    let _ = b.is_ok();
+    let d = r.complete_empty(cx, Status::SUCCESS);
+    d
+}

@@ -1,0 +1,19 @@
+//! No device is created from a structure that was freed on one path.
+#![no_std]
+
+use wdf::{
+    cx::{Cx, Setup},
+    device::{Control, DeviceContext, DeviceInit},
+};
+
+pub fn start<D: DeviceContext>(
+    cx: &Cx<'_, Setup>,
+    failed: bool,
+    init: DeviceInit<'static, Control>,
+) {
+    if failed {
+        drop(init);
+    }
+    let _ = init.create::<D>(cx); //~ E0382
+    //~^ ERROR: use of moved value: `init`
+}

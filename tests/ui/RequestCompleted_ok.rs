@@ -1,0 +1,12 @@
+//! A handler ends the ownership of the request it was given: it cannot return without.
+#![no_std]
+
+use wdf::{
+    Status,
+    cx::{Cx, Io},
+    request::{Disposition, Request, Write},
+};
+
+pub fn handler<'r>(cx: &mut Cx<'_, Io>, r: Request<'r, Write>) -> Disposition<'r> {
+    r.complete(cx, Status::SUCCESS)
+}

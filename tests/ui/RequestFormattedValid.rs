@@ -1,0 +1,20 @@
+//! A request is formatted before it is sent.
+#![no_std]
+
+use wdf::{
+    cx::{Cx, Io},
+    request::{Disposition, Request, Write},
+    target::{Formatted, OnDone},
+};
+
+pub fn handler<'r, C: OnDone<Write>>(
+    cx: &mut Cx<'_, Io>,
+    f: Request<'r, Write>,
+) -> Disposition<'r> {
+    match f.send::<C>(cx) {
+        //~^ E0599
+        //~^^ ERROR: no method named `send` found for struct `wdf::request::Request
+        Ok(d) => d,
+        Err(e) => e.request.complete(cx, e.status),
+    }
+}

@@ -1,0 +1,11 @@
+//! A request is acknowledged inside EvtIoStop only.
+#![no_std]
+
+use wdf::{
+    cx::{Cx, Io, Stop},
+    request::{StopAction, StopOwned},
+};
+
+pub fn later<'s>(cx: &Cx<'_, Stop>, r: StopOwned<'s>) -> Result<StopAction<'s>, StopOwned<'s>> {
+    r.requeue(cx)
+}

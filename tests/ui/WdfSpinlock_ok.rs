@@ -1,0 +1,12 @@
+//! A spin lock is not acquired while it is held.
+#![no_std]
+
+use wdf::{
+    cx::{Cx, Io},
+    lock::SpinLock,
+};
+
+pub fn count(cx: &mut Cx<'_, Io>, l: &SpinLock<u32>) -> u32 {
+    let n = l.with(cx, |n| *n);
+    n + l.with(cx, |n| *n)
+}

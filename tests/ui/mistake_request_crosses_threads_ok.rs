@@ -1,0 +1,10 @@
+//! An owned request stays in its callback; only a parked one may be kept by others.
+#![no_std]
+
+use wdf::request::{Parked, Request, Write};
+
+fn hand_over<T: Send>(_: T) {}
+
+pub fn give(r: Parked<Write>) {
+    hand_over(r);
+}

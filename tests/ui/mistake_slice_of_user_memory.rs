@@ -1,0 +1,10 @@
+//! Memory user mode may change is copied, never referenced.
+#![no_std]
+
+use wdf::request::SharedIn;
+
+pub fn first(s: &SharedIn<'_>) -> usize {
+    let b: &[u8] = s; //~ E0308
+    //~^ ERROR: mismatched types
+    b.len()
+}
