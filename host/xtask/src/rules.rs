@@ -75,16 +75,12 @@ fn read(text: &str) -> Result<BTreeMap<String, Rule>> {
             section = number.parse().unwrap_or(0);
             if (5..=8).contains(&section) {
                 prose(heading, &mut rules);
-                // Several headings of this kind follow each other; text between them is not about rules.
             }
             continue;
         }
-        if (5..=8).contains(&section) && line.starts_with('#') {
-            bail!("{TABLE}: unexpected heading {line:?}");
-        }
         let line = line.replace("\\|", "/");
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        let [_, names, second, third, rest @ ..] = cells.as_slice() else {
+        let [_, names, _, verdict_cell, rest @ ..] = cells.as_slice() else {
             continue;
         };
         if *names == "rule" || names.starts_with("---") {
@@ -95,15 +91,14 @@ fn read(text: &str) -> Result<BTreeMap<String, Rule>> {
                 (
                     name,
                     Rule {
-                        verdict: (*third).to_string(),
+                        verdict: (*verdict_cell).to_string(),
                         device: (*why).to_string(),
                     },
                 )
             })),
             (1..=4, _) => {
-                let _demand = second;
                 for name in expand(names) {
-                    rules.insert(name, verdict(third));
+                    rules.insert(name, verdict(verdict_cell));
                 }
             }
             _ => {}
