@@ -15,4 +15,5 @@
 pub use super::file::{Handle, OpenOptions};
 pub use super::io::{Completion, IoId, OnDone, Op};
 pub use super::process::Process;
+pub use super::raw::{RawFile, RawIo, RawRequest};
 pub use super::security::Token;

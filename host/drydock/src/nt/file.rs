@@ -143,6 +143,17 @@ fn open(process: &Arc<Process>, path: &str, options: OpenOptions) -> Result<Arc<
     Ok(handle)
 }
 
+/// A file object on a device that no driver has seen a CREATE request of, with one reference: what a driver above could make with
+/// IoCreateStreamFileObject. It has no handle, so neither CLEANUP nor CLOSE goes down for it.
+pub(super) fn unopened(
+    process: &Arc<Process>,
+    target: *mut super::abi::DeviceObject,
+) -> Result<*mut FileObject, NtStatus> {
+    device::open(target)?;
+    let access = FILE_READ_DATA | FILE_WRITE_DATA;
+    Ok(create(process, target, "", &OpenOptions::default(), access))
+}
+
 /// The process of files opened by drivers.
 fn system_process() -> Arc<Process> {
     static SYSTEM: std::sync::OnceLock<Arc<Process>> = std::sync::OnceLock::new();

@@ -1,6 +1,6 @@
 //! A program's requests: from the system call to the IRP and back, as the I/O manager does it.
 
-use super::abi::{Address, FileObject, Irp, KERNEL_MODE, USER_MODE, at};
+use super::abi::{Address, DeviceObject, FileObject, Irp, KERNEL_MODE, USER_MODE, at};
 use super::file::{self, Handle};
 use super::irp::{self, Originator};
 use super::process::Process;
@@ -85,7 +85,10 @@ const PENDING: u32 = 4;
 pub(super) struct Operation {
     id: IoId,
     process: Arc<Process>,
+    /// Null for a request without a file.
     file: Address<FileObject>,
+    /// The exit of the process neither cancels nor awaits it.
+    detached: bool,
     irp: Address<Irp>,
     /// Who needs the IRP's memory: the operation itself, and whoever is canceling it.
     irp_users: AtomicU32,
@@ -131,18 +134,42 @@ pub(super) fn start(handle: &Handle, op: Op, on_done: OnDone) -> IoId {
         on_done(Completion::failed(status));
         return IoId(0);
     }
-    thread::current().in_process(process, || issue(process, file, op, on_done))
+    let top = device::related(file);
+    thread::current().in_process(process, || {
+        issue(process, file, top, op, Manner::default(), on_done).id
+    })
+}
+
+/// How a request is sent, beside what it asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Manner {
+    /// IRP_* flags in addition to those the operation has.
+    pub(super) flags: u32,
+    /// The level the IRP arrives at, at least.
+    pub(super) level: u8,
+    /// RequestorMode is KernelMode.
+    pub(super) kernel: bool,
+    /// The exit of the process neither cancels nor awaits it.
+    pub(super) detached: bool,
 }
 
 /// Builds and sends the IRP; the operation takes over the caller's reference of the file.
-fn issue(process: &Arc<Process>, file: *mut FileObject, op: Op, on_done: OnDone) -> IoId {
-    let state = file::state(file);
-    let id = IoId(state.next_operation.fetch_add(1, Ordering::Relaxed));
-    let top = device::related(file);
+pub(super) fn issue(
+    process: &Arc<Process>,
+    file: *mut FileObject,
+    top: *mut DeviceObject,
+    op: Op,
+    manner: Manner,
+    on_done: OnDone,
+) -> Arc<Operation> {
+    let state = (!file.is_null()).then(|| file::state(file));
+    let id = IoId(state.map_or(0, |state| {
+        state.next_operation.fetch_add(1, Ordering::Relaxed)
+    }));
     let irp = irp::allocate(at(top).stack_size.get());
     let view = at(irp);
     view.requestor_mode
-        .set(if matches!(op, Op::Internal { .. }) {
+        .set(if manner.kernel || matches!(op, Op::Internal { .. }) {
             KERNEL_MODE
         } else {
             USER_MODE
@@ -151,25 +178,31 @@ fn issue(process: &Arc<Process>, file: *mut FileObject, op: Op, on_done: OnDone)
     view.original_file_object.set(file);
     irp::next(irp).file_object.set(file);
     let transfer = prepare(irp, top, process, op);
+    view.flags.update(|flags| flags | manner.flags);
     let operation = Arc::new(Operation {
         id,
         process: Arc::clone(process),
         file: Address(file),
+        detached: manner.detached,
         irp: Address(irp),
         irp_users: AtomicU32::new(1),
         progress: AtomicU32::new(0),
         ending: Lock::new(Some(Ending { on_done, transfer })),
     });
-    process.issued();
-    state.operations.lock().insert(id, Arc::clone(&operation));
+    if !manner.detached {
+        process.issued();
+    }
+    if let Some(state) = state {
+        state.operations.lock().insert(id, Arc::clone(&operation));
+    }
     irp::set_originator(irp, Arc::<Operation>::clone(&operation));
-    if process.exiting.load(Ordering::Acquire) {
+    if !manner.detached && process.exiting.load(Ordering::Acquire) {
         // The exit may have looked for requests before this one was there.
         operation.cancel();
     }
-    let status = irp::send(top, irp);
+    let status = thread::current().at_least(manner.level, || irp::send(top, irp));
     operation.returned(status);
-    id
+    operation
 }
 
 impl Operation {
@@ -253,10 +286,17 @@ impl Operation {
         let status = irp.io_status.status.get();
         let information = irp.io_status.information.get();
         let data = transfer.end(irp, status, information);
-        file::state(self.file.0).operations.lock().remove(&self.id);
+        let file = self.file.0;
+        if !file.is_null() {
+            file::state(file).operations.lock().remove(&self.id);
+        }
         self.release_irp();
-        file::release(self.file.0);
-        self.process.returned();
+        if !file.is_null() {
+            file::release(file);
+        }
+        if !self.detached {
+            self.process.returned();
+        }
         on_done(Completion {
             status,
             information,

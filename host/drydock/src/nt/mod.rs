@@ -30,6 +30,7 @@ pub mod object;
 pub mod pnp;
 pub mod pool;
 pub mod process;
+pub mod raw;
 pub mod registry;
 pub mod security;
 pub mod spinlock;

@@ -9,6 +9,7 @@ mod levels;
 mod memory;
 mod pending;
 mod plug_and_play;
+mod raw;
 mod stacks;
 mod throughput;
 mod transfer;
