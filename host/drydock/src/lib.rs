@@ -12,6 +12,7 @@
 //! | [`kmdf`] | the framework, statement by statement of `spec/kmdf-request-lifecycle.md` |
 //! | [`stack`] | a device stack from image files, up and down again |
 //! | [`mod@explore`] | one race, many schedules: choices, recordings, replay, timelines |
+//! | [`check`] | hostile but legal use of any KMDF driver, phase by phase |
 //! | [`serve`] | a device stack offered to programs over a Unix socket |
 //!
 //! Images run as they were built for Windows, so the process must speak their instruction set and leave the GS
@@ -20,6 +21,7 @@
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 compile_error!("drydock runs x86-64 Windows drivers in place: it builds for x86-64 Linux only");
 
+pub mod check;
 pub mod cli;
 pub mod explore;
 pub mod kmdf;

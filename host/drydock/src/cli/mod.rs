@@ -3,6 +3,9 @@
 mod explore;
 mod run;
 
+pub(crate) use run::kmdf_minor;
+
+use crate::check;
 use crate::loader;
 use crate::serve;
 use crate::verify::Exit;
@@ -30,6 +33,9 @@ enum Command {
     Replay(explore::ReplayOptions),
     /// Draw a recorded schedule as SVG: a lane per thread, a bar per request in the colour of its owner.
     Timeline(explore::TimelineOptions),
+    /// Use a KMDF driver in every legal way, the hostile ones included, and report what it does wrong.
+    #[command(after_help = check::EXIT_CODES)]
+    Check(check::Options),
     /// Host a device stack and speak to programs over a Unix socket.
     Serve(serve::Options),
 }
@@ -57,6 +63,10 @@ pub fn main() -> ExitCode {
         Command::Serve(options) => {
             loader::catch_faults();
             serve::run(&options)
+        }
+        Command::Check(options) => {
+            loader::catch_faults();
+            check::run(&options)
         }
     }
     .into()

@@ -61,7 +61,7 @@ pub struct Options {
 }
 
 /// Version 1.N of the framework, as its N.
-pub(super) fn kmdf_minor(text: &str) -> Result<u32, String> {
+pub(crate) fn kmdf_minor(text: &str) -> Result<u32, String> {
     match text.strip_prefix("1.").and_then(|minor| minor.parse().ok()) {
         Some(minor @ 0..=33) => Ok(minor),
         _ => Err("a KMDF version is 1.N with N up to 33, such as 1.15 or 1.31".to_owned()),

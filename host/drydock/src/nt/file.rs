@@ -402,6 +402,9 @@ impl Handle {
             return;
         }
         let file = self.file.0;
+        // Nobody can cancel them by this handle any more; the exit of the process still does.
+        let left: Vec<_> = state(file).operations.lock().values().cloned().collect();
+        self.process.keep_orphans(left);
         thread::current().in_process(&self.process, || {
             if state(file).handles.fetch_sub(1, Ordering::AcqRel) == 1 {
                 at(file).flags.update(|flags| flags | FO_CLEANUP_COMPLETE);

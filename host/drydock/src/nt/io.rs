@@ -46,6 +46,13 @@ pub enum Op {
         input: Vec<u8>,
         output_len: u32,
     },
+    /// NtDeviceIoControlFile of a METHOD_NEITHER code with addresses as a hostile program gives them: nobody has probed them, and nothing
+    /// need be there.
+    Neither {
+        code: u32,
+        input: (u64, u32),
+        output: (u64, u32),
+    },
     /// NtFlushBuffersFile.
     Flush,
 }
@@ -107,7 +114,7 @@ fn required_access(op: &Op) -> u32 {
     match op {
         Op::Read { .. } => FILE_READ_DATA,
         Op::Write { .. } => FILE_WRITE_DATA,
-        Op::Ioctl { code, .. } | Op::IoctlWith { code, .. } => {
+        Op::Ioctl { code, .. } | Op::IoctlWith { code, .. } | Op::Neither { code, .. } => {
             let bits = code >> 14 & 3;
             (if bits & 1 != 0 { FILE_READ_DATA } else { 0 })
                 | (if bits & 2 != 0 { FILE_WRITE_DATA } else { 0 })
@@ -226,6 +233,16 @@ impl Operation {
         irp::cancel(self.irp.0);
         self.release_irp();
         true
+    }
+
+    /// Whose request it is.
+    pub(super) fn process_id(&self) -> u64 {
+        self.process.id()
+    }
+
+    /// The IRP is gone.
+    pub(super) fn is_over(&self) -> bool {
+        self.irp_users.load(Ordering::Acquire) == 0
     }
 
     fn release_irp(&self) {

@@ -1,6 +1,7 @@
 //! Processes: whose handles, whose memory, whose requests.
 
 use super::file::Handle;
+use super::io::Operation;
 use super::object::{self};
 use super::security::Token;
 use super::{in_flight, thread};
@@ -24,6 +25,8 @@ pub struct Process {
     /// Requests issued and not back.
     pub(super) outstanding: AtomicU64,
     pub(super) idle: Event,
+    /// Requests whose handle was closed before they were back.
+    orphans: Lock<Vec<Arc<Operation>>>,
 }
 
 /// The id of the system process.
@@ -74,6 +77,7 @@ impl Process {
             exiting: AtomicBool::new(false),
             outstanding: AtomicU64::new(0),
             idle: Event::new(true, true),
+            orphans: Lock::new(Vec::new()),
         });
         ALL.lock().insert(id, Arc::downgrade(&process));
         process
@@ -132,6 +136,17 @@ impl Process {
         }
     }
 
+    /// A handle is closed while these requests of its file are not back: a thread's exit cancels all the thread has started.
+    pub(super) fn keep_orphans(&self, requests: Vec<Arc<Operation>>) {
+        if requests.is_empty() {
+            return;
+        }
+        let mut orphans = self.orphans.lock();
+        orphans.retain(|request| !request.is_over());
+        let mine = requests.into_iter().filter(|r| r.process_id() == self.id);
+        orphans.extend(mine);
+    }
+
     /// The process exits, as when it is killed: its requests are canceled and waited for, then its handles are closed.
     pub fn kill(self: &Arc<Self>) {
         if self.exiting.swap(true, Ordering::AcqRel) {
@@ -141,6 +156,9 @@ impl Process {
             let handles: Vec<Arc<Handle>> = self.handles.lock().values().cloned().collect();
             for handle in &handles {
                 handle.cancel_all();
+            }
+            for orphan in std::mem::take(&mut *self.orphans.lock()) {
+                orphan.cancel();
             }
             // An operation may be starting that was not there to be canceled: it finds the process exiting and
             // cancels itself.

@@ -131,6 +131,18 @@ pub(super) fn prepare(
             let len = output.len() as u32;
             control(irp, mj::DEVICE_CONTROL, process, code, &input, len, &output)
         }
+        Op::Neither {
+            code,
+            input: (input, input_len),
+            output: (output, output_len),
+        } => {
+            next.major_function.set(mj::DEVICE_CONTROL);
+            next.set_control(code | 3, input_len, output_len, input as *mut u8);
+            view.user_buffer.set(output as *mut u8);
+            Transfer::None {
+                system: Address(std::ptr::null_mut()),
+            }
+        }
         Op::Internal {
             code,
             input,

@@ -14,6 +14,8 @@ pub enum Exit {
     Violation = 3,
     /// The image called something drydock does not have.
     Unimplemented = 4,
+    /// Nothing was found, and little was looked at: the device did not start.
+    NotStarted = 5,
 }
 
 impl From<Exit> for std::process::ExitCode {

@@ -70,6 +70,24 @@ impl LeakReport {
         self.groups.is_empty()
     }
 
+    /// A line per kind of thing that was left behind.
+    pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
+        self.groups.iter().map(|group| {
+            let by = group
+                .created
+                .first()
+                .map(|frame| format!(", created by {frame}"));
+            format!(
+                "{} {}: {} left, {} bytes{}",
+                group.counter,
+                group.tag,
+                group.count,
+                group.bytes,
+                by.unwrap_or_default()
+            )
+        })
+    }
+
     /// How many things were left behind.
     pub fn count(&self) -> u64 {
         self.groups.iter().map(|group| group.count).sum()

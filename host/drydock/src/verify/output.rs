@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub enum DebugOutput {
     /// Standard output, each line behind a prefix.
     Stdout(String),
+    /// Standard error.
+    Stderr,
     /// Nowhere.
     #[default]
     Discard,
@@ -62,6 +64,7 @@ fn emit(output: &DebugOutput, line: &str) {
             // A reader that went away does not stop the machine.
             let _ = writeln!(std::io::stdout().lock(), "{prefix}{line}");
         }
+        DebugOutput::Stderr => eprintln!("{line}"),
         DebugOutput::Discard => {}
         DebugOutput::Capture(lines) => lines.lock().push(line.to_owned()),
     }

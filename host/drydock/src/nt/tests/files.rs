@@ -10,6 +10,22 @@ const READ: Op = Op::Read { offset: 0, len: 0 };
 
 rusty_fork_test! {
     #[test]
+    fn the_exit_of_a_process_cancels_requests_whose_handle_is_closed() {
+        let device = Device::named("T", 0);
+        device.on(mj::READ, |_, request| {
+            irp::mark_pending(request);
+            irp::set_cancel_routine(request, Some(end_canceled as crate::nt::abi::Cancel));
+            NtStatus::PENDING
+        });
+        let (process, handle) = open("T");
+        let (_, end) = super::pending::start(&handle, crate::nt::app::Op::Read { offset: 0, len: 0 });
+        handle.close();
+        assert!(!end.is_done(), "CloseHandle cancels nothing");
+        process.kill();
+        assert_eq!(end.wait().status, NtStatus::CANCELLED);
+    }
+
+    #[test]
     fn a_file_is_created_cleaned_up_and_closed_once() {
         Device::named("T", 0).log_files();
         let (process, handle) = open("T");
@@ -116,4 +132,9 @@ rusty_fork_test! {
         assert_eq!((process.outstanding(), process.open_handles()), (0, 0));
         assert_eq!(process.open("\\\\.\\T", 0, 3).unwrap_err(), NtStatus::PROCESS_IS_TERMINATING);
     }
+}
+
+extern "win64" fn end_canceled(_device: *mut DeviceObject, request: *mut Irp) {
+    irp::release_cancel_lock(at(request).cancel_irql.get());
+    let _ = complete(request, NtStatus::CANCELLED, 0);
 }

@@ -1,0 +1,331 @@
+//! Requests of programs: which, how many at a time, and what the programs do to them meanwhile.
+
+use super::phases::{Counts, Session};
+use crate::nt::app::{Completion, Handle, IoId, Op, OpenOptions, Process};
+use crate::nt::status::NtStatus;
+use crate::sched::{Event, Lock};
+use crate::verify;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Requests a program has under way at most.
+const DEPTH: u64 = 24;
+
+/// Control codes a driver took, learned while it runs.
+#[derive(Default)]
+pub(super) struct Codes(Lock<BTreeSet<u32>>);
+
+impl Codes {
+    /// A driver that knows a code does not answer "invalid device request"; some say "not supported".
+    fn learn(&self, code: u32, status: NtStatus) {
+        let unknown = [
+            NtStatus::INVALID_DEVICE_REQUEST,
+            NtStatus::NOT_SUPPORTED,
+            NtStatus::NOT_IMPLEMENTED,
+            NtStatus::CANCELLED,
+            NtStatus::ACCESS_DENIED,
+            NtStatus::DELETE_PENDING,
+            NtStatus::INVALID_DEVICE_STATE,
+            NtStatus::NO_SUCH_DEVICE,
+        ];
+        if unknown.contains(&status) {
+            return;
+        }
+        let mut codes = self.0.lock();
+        if codes.len() < 256 {
+            codes.insert(code);
+        }
+    }
+
+    /// The codes known so far.
+    pub(super) fn known(&self) -> Vec<u32> {
+        self.0.lock().iter().copied().collect()
+    }
+}
+
+/// A control code: random, or near one the driver took.
+pub(super) fn code(rng: &mut fastrand::Rng, known: &[u32]) -> u32 {
+    let method = rng.u32(0..4);
+    if !known.is_empty() && rng.u32(0..4) != 0 {
+        let code = known[rng.usize(0..known.len())];
+        return match rng.u32(0..6) {
+            // Its neighbors, and the same function by another method.
+            0 => code & !3 | method,
+            1 => code.wrapping_add(4),
+            2 => code.wrapping_sub(4),
+            _ => code,
+        };
+    }
+    let kind = match rng.u32(0..4) {
+        0 => 0x22, // FILE_DEVICE_UNKNOWN
+        1 => rng.u32(0..0x60),
+        2 => 0x8000 + rng.u32(0..0x100),
+        _ => rng.u32(0..0x1_0000),
+    };
+    let function = match rng.u32(0..3) {
+        0 => 0x800 + rng.u32(0..0x40),
+        1 => rng.u32(0..0x40),
+        _ => rng.u32(0..0x1000),
+    };
+    kind << 16 | rng.u32(0..4) << 14 | function << 2 | method
+}
+
+/// Lengths drivers get wrong.
+pub(super) fn length(rng: &mut fastrand::Rng) -> u32 {
+    const ODD: [u32; 16] = [0, 0, 1, 2, 3, 4, 7, 8, 12, 16, 24, 31, 64, 255, 4096, 4097];
+    match rng.u32(0..8) {
+        0 => rng.u32(0..70_000),
+        _ => ODD[rng.usize(0..ODD.len())],
+    }
+}
+
+pub(super) fn bytes(rng: &mut fastrand::Rng, length: u32) -> Vec<u8> {
+    let kind = rng.u32(0..4);
+    (0..length)
+        .map(|index| match kind {
+            0 => 0,
+            1 => 0xff,
+            2 => index as u8,
+            _ => rng.u8(..),
+        })
+        .collect()
+}
+
+pub(super) fn offset(rng: &mut fastrand::Rng) -> i64 {
+    match rng.u32(0..6) {
+        0 => i64::MAX,
+        1 => i64::from(rng.u32(..)) << 32,
+        2 => -1,
+        _ => i64::from(rng.u32(0..1 << 20)),
+    }
+}
+
+/// Any request a program may send.
+pub(super) fn request(rng: &mut fastrand::Rng, known: &[u32]) -> Op {
+    match rng.u32(0..8) {
+        0 | 1 => Op::Read {
+            offset: offset(rng),
+            len: length(rng),
+        },
+        2 | 3 => {
+            let length = length(rng);
+            Op::Write {
+                offset: offset(rng),
+                data: bytes(rng, length),
+            }
+        }
+        4 => Op::Flush,
+        _ => control(rng, known),
+    }
+}
+
+/// A device control with ordinary buffers.
+pub(super) fn control(rng: &mut fastrand::Rng, known: &[u32]) -> Op {
+    let (input, output) = (length(rng), length(rng));
+    let code = code(rng, known);
+    if rng.bool() {
+        Op::Ioctl {
+            code,
+            input: bytes(rng, input),
+            output_len: output,
+        }
+    } else {
+        Op::IoctlWith {
+            code,
+            input: bytes(rng, input),
+            output: bytes(rng, output),
+        }
+    }
+}
+
+/// What a program does at the end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Waits for its requests, closes its handles, exits.
+    Orderly,
+    /// Is killed with requests under way.
+    Killed,
+}
+
+/// A program at work: an open file, and what it has under way.
+pub(super) struct Program {
+    process: Arc<Process>,
+    handles: Vec<Arc<Handle>>,
+    under_way: Arc<UnderWay>,
+}
+
+/// Requests that are not back.
+struct UnderWay {
+    ids: Lock<BTreeSet<IoId>>,
+    count: AtomicU64,
+    fewer: Event,
+}
+
+impl Program {
+    /// A program with a handle. None: the device cannot be opened now.
+    pub(super) fn open(session: &Session, rng: &mut fastrand::Rng) -> Option<Self> {
+        let path = session.path(rng)?;
+        let process = Process::new("check.exe");
+        let options = OpenOptions {
+            options: rng.u32(0..2) << 5,
+            ..OpenOptions::default()
+        };
+        match process.open_with(&path, options) {
+            Ok(handle) => {
+                session.counts.add("opens", 1);
+                Some(Self {
+                    process,
+                    handles: vec![handle],
+                    under_way: Arc::new(UnderWay {
+                        ids: Lock::new(BTreeSet::new()),
+                        count: AtomicU64::new(0),
+                        fewer: Event::new(false, false),
+                    }),
+                })
+            }
+            Err(status) => {
+                session.counts.add("refused opens", 1);
+                session.note_status("opening", status);
+                process.kill();
+                None
+            }
+        }
+    }
+
+    /// One of its handles.
+    pub(super) fn first(&self) -> Arc<Handle> {
+        Arc::clone(&self.handles[0])
+    }
+
+    /// Waits until there is room for another request; cancels if there is none.
+    pub(super) fn drain(&self, session: &Session) {
+        self.wait_below(DEPTH);
+        if self.under_way.count.load(Ordering::Acquire) >= DEPTH {
+            for handle in &self.handles {
+                session.counts.add("cancels", handle.cancel_all() as u64);
+            }
+        }
+    }
+
+    /// Starts a request; notes how it ends.
+    pub(super) fn start(&self, session: &Session, handle: &Handle, op: Op) {
+        let under_way = Arc::clone(&self.under_way);
+        under_way.count.fetch_add(1, Ordering::AcqRel);
+        let code = match &op {
+            Op::Ioctl { code, .. } | Op::IoctlWith { code, .. } => Some(*code),
+            _ => None,
+        };
+        let codes = Arc::clone(&session.codes);
+        let counts = Arc::clone(&session.counts);
+        let id = Arc::new(AtomicU64::new(0));
+        let own = Arc::clone(&id);
+        let done = Arc::new(AtomicBool::new(false));
+        let is_done = Arc::clone(&done);
+        let there = Arc::clone(&under_way);
+        let number = handle.start(op, move |completion: Completion| {
+            is_done.store(true, Ordering::SeqCst);
+            counts.completed(completion.status);
+            if let Some(code) = code {
+                codes.learn(code, completion.status);
+            }
+            there.ids.lock().remove(&IoId(own.load(Ordering::SeqCst)));
+            there.count.fetch_sub(1, Ordering::AcqRel);
+            there.fewer.set();
+        });
+        id.store(number.0, Ordering::SeqCst);
+        under_way.ids.lock().insert(number);
+        if done.load(Ordering::SeqCst) {
+            under_way.ids.lock().remove(&number);
+        }
+    }
+
+    fn wait_below(&self, limit: u64) {
+        while self.under_way.count.load(Ordering::Acquire) >= limit.max(1) {
+            let count = Arc::clone(&self.under_way);
+            let _waiting = verify::waiting(move || {
+                let count = count.count.load(Ordering::Relaxed);
+                format!("the end of {count} request(s) of a program")
+            });
+            // A driver may hold requests for as long as it likes: then something else happens to them.
+            if !self.under_way.fewer.wait_timeout(200_000) {
+                return;
+            }
+        }
+    }
+
+    /// One step: mostly a request, sometimes a cancel, another handle, a close.
+    pub(super) fn step(&mut self, session: &Session, rng: &mut fastrand::Rng) {
+        let Some(handle) = self.handles.get(rng.usize(0..self.handles.len())).cloned() else {
+            return;
+        };
+        match rng.u32(0..32) {
+            0 => {
+                session.counts.add("cancels", handle.cancel_all() as u64);
+            }
+            1..=3 => {
+                let ids: Vec<IoId> = self.under_way.ids.lock().iter().copied().collect();
+                if !ids.is_empty() && handle.cancel(ids[rng.usize(0..ids.len())]) {
+                    session.counts.add("cancels", 1);
+                }
+            }
+            4 if self.handles.len() < 4 => {
+                if let Ok(other) = handle.duplicate(&self.process) {
+                    self.handles.push(other);
+                }
+            }
+            5 if self.handles.len() < 4 => {
+                if let Some(path) = session.path(rng)
+                    && let Ok(other) = self.process.open(&path, 0xc000_0000, 3)
+                {
+                    session.counts.add("opens", 1);
+                    self.handles.push(other);
+                }
+            }
+            6 if self.handles.len() > 1 => {
+                let last = self.handles.swap_remove(rng.usize(0..self.handles.len()));
+                last.close();
+            }
+            _ => {
+                let known = session.codes.known();
+                let op = (session.mix)(rng, &known);
+                self.start(session, &handle, op);
+                session.counts.add("requests", 1);
+            }
+        }
+        self.drain(session);
+    }
+
+    /// Ends the program; all its requests are back and its handles closed when this returns.
+    pub(super) fn end(self, session: &Session, how: End) {
+        if how == End::Orderly {
+            for handle in &self.handles {
+                session.counts.add("cancels", handle.cancel_all() as u64);
+            }
+            self.wait_below(1);
+            for handle in &self.handles {
+                handle.close();
+            }
+        } else {
+            session.counts.add("kills", 1);
+        }
+        self.process.kill();
+    }
+}
+
+/// Counts of what was done, shared by all threads of a phase.
+impl Counts {
+    /// A request came back.
+    fn completed(&self, status: NtStatus) {
+        self.add(
+            if status.is_success() {
+                "succeeded"
+            } else if status == NtStatus::CANCELLED {
+                "canceled"
+            } else {
+                "refused"
+            },
+            1,
+        );
+    }
+}
