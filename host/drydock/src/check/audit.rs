@@ -2,7 +2,8 @@
 
 use object::pe;
 use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile64};
-use object::{LittleEndian as LE, Object};
+use object::{LittleEndian as LE, Object, ObjectSection};
+use std::collections::BTreeSet;
 
 /// Functions that are documented as deprecated or unsafe, with what to use.
 const DEPRECATED: &[(&str, &str)] = &[
@@ -80,6 +81,48 @@ pub(super) fn remarks(file: &[u8], imports: &[String], missing: &[String]) -> Ve
         ));
     }
     remarks
+}
+
+/// Numbers in the code that could be control codes: what a comparison, a subtraction or a move names, with a device type and a
+/// function that codes have. Most are none; they are where the search for codes begins.
+pub(super) fn control_codes(file: &[u8]) -> Vec<u32> {
+    let mut codes = BTreeSet::new();
+    let Ok(parsed) = PeFile64::parse(file) else {
+        return Vec::new();
+    };
+    for section in parsed.sections() {
+        let executable = section.kind() == object::SectionKind::Text;
+        let Some(data) = section.data().ok().filter(|_| executable) else {
+            continue;
+        };
+        for window in data.windows(6) {
+            let [first, second, ..] = *window else {
+                continue;
+            };
+            let number = |at: usize| {
+                let bytes = window.get(at..at + 4)?;
+                Some(u32::from_le_bytes(bytes.try_into().ok()?))
+            };
+            let found = match (first, second) {
+                // cmp eax / sub eax / mov r32, number
+                (0x3d | 0x2d | 0xb8..=0xbf, _) => number(1),
+                // add eax, minus the number
+                (0x05, _) => number(1).map(u32::wrapping_neg),
+                // cmp or sub of another register
+                (0x81, 0xe8..=0xef | 0xf8..=0xff) => number(2),
+                // add or lea, minus the number
+                (0x81, 0xc0..=0xc7) | (0x8d, 0x80..=0xbf) => number(2).map(u32::wrapping_neg),
+                _ => None,
+            };
+            codes.extend(found.filter(|code| is_plausible(*code)));
+        }
+    }
+    codes.into_iter().take(512).collect()
+}
+
+fn is_plausible(code: u32) -> bool {
+    let kind = code >> 16;
+    (0x1..0x60).contains(&kind) || (0x8000..0xffff).contains(&kind)
 }
 
 /// Whether the image binds to the framework.

@@ -143,6 +143,25 @@ impl Bed {
         }
     }
 
+    /// Why the drivers cannot be unloaded, if one cannot.
+    pub(super) fn cannot_unload(&self) -> Option<String> {
+        let (name, _) = self
+            .drivers
+            .iter()
+            .find(|(_, object)| at(object.0).driver_unload.get().is_none())?;
+        Some(format!(
+            "{name} has no unload routine: what it leaves behind is unknown"
+        ))
+    }
+
+    /// Removes the device and leaves the drivers loaded.
+    ///
+    /// # Errors
+    /// A sentence that says what did not go.
+    pub(super) fn unplug_only(mut self) -> Result<(), String> {
+        self.unplug()
+    }
+
     /// Removes the device and unloads the drivers.
     ///
     /// # Errors
@@ -154,15 +173,8 @@ impl Bed {
 
     fn unload(&mut self) -> Result<(), String> {
         for (name, object) in std::mem::take(&mut self.drivers).into_iter().rev() {
-            match driver::unload(object.0) {
-                Ok(()) => {}
-                Err(status) if at(object.0).driver_unload.get().is_none() => {
-                    return Err(format!(
-                        "{name} has no unload routine ({status}): leaks cannot be told"
-                    ));
-                }
-                Err(status) => return Err(format!("{name} is not unloaded: {status}")),
-            }
+            driver::unload(object.0)
+                .map_err(|status| format!("{name} is not unloaded: {status}"))?;
         }
         Ok(())
     }

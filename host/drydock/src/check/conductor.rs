@@ -178,6 +178,7 @@ fn run_phase(
     command.arg("--kmdf").arg(format!("1.{}", options.kmdf));
     command.arg("--phase").arg(phase.name());
     for (name, wanted) in [
+        ("--kernel", options.kernel),
         ("--dispatch", options.dispatch),
         ("--debug-output", options.debug_output),
     ] {

@@ -36,7 +36,11 @@ pub struct Options {
     /// Run these phases only. May be given more than once.
     #[arg(long, value_name = "PHASE", value_enum)]
     pub only: Vec<Phase>,
-    /// Send requests at DISPATCH_LEVEL too. Not for drivers that rely on requests of programs only.
+    /// Send requests as other drivers do: without a file, for paging, to a device that is not started. Always with --over; a
+    /// function driver may rely on what the I/O manager does for programs.
+    #[arg(long)]
+    pub kernel: bool,
+    /// Send requests at DISPATCH_LEVEL too: not where a driver of the stack relies on PASSIVE_LEVEL.
     #[arg(long)]
     pub dispatch: bool,
     /// How long a canceled request may take before it counts as lost.
@@ -45,7 +49,7 @@ pub struct Options {
     /// How long nothing may happen before the run counts as stuck.
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     pub watchdog: u32,
-    /// Show each phase's process what this one shows: debug output of the driver, on standard error.
+    /// Show the debug output of the driver, on standard error.
     #[arg(long)]
     pub debug_output: bool,
     /// The one phase this process runs, printing its result as JSON.
@@ -54,4 +58,11 @@ pub struct Options {
     /// In the sweep: the number of the call that fails; 0 counts the calls.
     #[arg(long, value_name = "NUMBER", default_value_t = 0, hide = true)]
     pub fail_call: u64,
+}
+
+impl Options {
+    /// Whether requests may be sent as other drivers send them.
+    pub(super) fn is_kernel(&self) -> bool {
+        self.kernel || self.over.is_some()
+    }
 }

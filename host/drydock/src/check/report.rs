@@ -43,7 +43,8 @@ pub struct PhaseResult {
 /// Something the driver did wrong, or a call drydock does not have.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Finding {
-    /// `violation`, `break`, `bug check`, `fault`, `no progress`, `not implemented`, `error in drydock` or `lost process`.
+    /// `violation`, `break`, `bug check`, `fault`, `no progress`, `device`, `not implemented`, `error in drydock` or
+    /// `lost process`.
     pub kind: String,
     /// The statement of the specification or rule that was broken; a bug check's code where there is none.
     pub statement: String,
@@ -56,6 +57,17 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// The device did not come back from what it has to come back from, or the driver does not go.
+    pub fn of_device(text: String) -> Self {
+        Self {
+            kind: "device".to_owned(),
+            statement: "device lost".to_owned(),
+            text,
+            thread: "main".to_owned(),
+            sections: Vec::new(),
+        }
+    }
+
     /// What the report of a run's end says.
     pub fn of(report: &Report) -> Self {
         let kind = match report.severity {

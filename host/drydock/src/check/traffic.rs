@@ -13,10 +13,26 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 const DEPTH: u64 = 24;
 
 /// Control codes a driver took, learned while it runs.
-#[derive(Default)]
-pub(super) struct Codes(Lock<BTreeSet<u32>>);
+pub(super) struct Codes {
+    known: Lock<BTreeSet<u32>>,
+    /// Numbers of the image that may be codes.
+    hints: Vec<u32>,
+}
 
 impl Codes {
+    /// Nothing is known yet but numbers that may be codes.
+    pub(super) fn new(hints: Vec<u32>) -> Self {
+        Self {
+            known: Lock::new(BTreeSet::new()),
+            hints,
+        }
+    }
+
+    /// A code to try that nothing but the image speaks for.
+    fn hint(&self, rng: &mut fastrand::Rng) -> Option<u32> {
+        (!self.hints.is_empty()).then(|| self.hints[rng.usize(0..self.hints.len())])
+    }
+
     /// A driver that knows a code does not answer "invalid device request"; some say "not supported".
     fn learn(&self, code: u32, status: NtStatus) {
         let unknown = [
@@ -32,7 +48,7 @@ impl Codes {
         if unknown.contains(&status) {
             return;
         }
-        let mut codes = self.0.lock();
+        let mut codes = self.known.lock();
         if codes.len() < 256 {
             codes.insert(code);
         }
@@ -40,7 +56,7 @@ impl Codes {
 
     /// The codes known so far.
     pub(super) fn known(&self) -> Vec<u32> {
-        self.0.lock().iter().copied().collect()
+        self.known.lock().iter().copied().collect()
     }
 }
 
@@ -287,7 +303,10 @@ impl Program {
                 last.close();
             }
             _ => {
-                let known = session.codes.known();
+                let mut known = session.codes.known();
+                if rng.u32(0..3) == 0 {
+                    known.extend(session.codes.hint(rng));
+                }
                 let op = (session.mix)(rng, &known);
                 self.start(session, &handle, op);
                 session.counts.add("requests", 1);

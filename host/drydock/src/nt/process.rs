@@ -157,7 +157,8 @@ impl Process {
             for handle in &handles {
                 handle.cancel_all();
             }
-            for orphan in std::mem::take(&mut *self.orphans.lock()) {
+            let orphans = std::mem::take(&mut *self.orphans.lock());
+            for orphan in orphans {
                 orphan.cancel();
             }
             // An operation may be starting that was not there to be canceled: it finds the process exiting and

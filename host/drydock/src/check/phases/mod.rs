@@ -6,6 +6,7 @@ mod odd;
 mod opens;
 mod stress;
 
+use super::audit;
 use super::bed::Bed;
 use super::inf::Inf;
 use super::options::Options;
@@ -114,6 +115,10 @@ pub(super) struct Session {
     pub(super) seed: u64,
     /// Requests may be sent at DISPATCH_LEVEL.
     pub(super) dispatch: bool,
+    /// Requests may be sent as other drivers send them.
+    pub(super) kernel: bool,
+    /// What the device did not come back from.
+    failed: Lock<Option<String>>,
     /// When the phase should be over.
     deadline: sched::Time100ns,
     /// Programs should close their handles and wait.
@@ -147,6 +152,11 @@ impl Session {
         let result = f(&mut bed);
         *self.bed.lock() = Some(bed);
         Some(result)
+    }
+
+    /// The device did not come back from something it has to come back from.
+    pub(super) fn fail(&self, reason: String) {
+        self.failed.lock().get_or_insert(reason);
     }
 
     /// Something worth knowing; once each.
@@ -199,25 +209,63 @@ pub(super) fn run(options: &Options, phase: Phase) -> Exit {
         exit as i32
     });
     let mut result = result;
-    let exit = match execute(options, phase, &counts, &mut result) {
+    let mut exit = match execute(options, phase, &counts, &mut result) {
         Ok(()) => Exit::Clean,
-        Err(reason) => {
+        Err(Trouble::NotStarted(reason)) => {
             result.not_started = Some(reason);
             Exit::NotStarted
         }
+        Err(Trouble::Failed(text)) => {
+            result.finding = Some(Finding::of_device(text));
+            Exit::Violation
+        }
+        Err(Trouble::NotUnloaded(reason)) => {
+            result.notes.push(reason);
+            result.counts = counts.taken();
+            print(&mut result);
+            return Exit::Clean;
+        }
     };
-    for leak in verify::leak_report().lines() {
-        result.leaks.push(leak);
+    result.leaks = verify::leak_report().lines().collect();
+    if !result.leaks.is_empty() && exit != Exit::Violation {
+        exit = Exit::Leaks;
     }
-    let exit = if result.leaks.is_empty() {
-        exit
-    } else {
-        Exit::Leaks
-    };
     result.counts = counts.taken();
     result.exit = exit as u8;
     print(&mut result);
     exit
+}
+
+/// Why a phase did not come to its end.
+enum Trouble {
+    /// The driver does not load, or the device does not start.
+    NotStarted(String),
+    /// The device did not come back, or the driver does not go.
+    Failed(String),
+    /// The driver cannot be unloaded, so what it leaves behind is unknown.
+    NotUnloaded(String),
+}
+
+/// Takes everything down.
+fn down(bed: Bed) -> Result<(), Trouble> {
+    if let Some(reason) = bed.cannot_unload() {
+        return match bed.unplug_only() {
+            Ok(()) => Err(Trouble::NotUnloaded(reason)),
+            Err(reason) => Err(Trouble::Failed(reason)),
+        };
+    }
+    bed.down().map_err(Trouble::Failed)
+}
+
+/// Numbers in the images that may be control codes.
+fn hints(options: &Options) -> Vec<u32> {
+    options
+        .over
+        .iter()
+        .chain([&options.image])
+        .filter_map(|path| std::fs::read(path).ok())
+        .flat_map(|file| audit::control_codes(&file))
+        .collect()
 }
 
 fn print(result: &mut PhaseResult) {
@@ -261,38 +309,40 @@ fn execute(
     phase: Phase,
     counts: &Arc<Counts>,
     result: &mut PhaseResult,
-) -> Result<(), String> {
+) -> Result<(), Trouble> {
     let inf = match &options.inf {
-        Some(path) => Some(Inf::read(path, &options.image)?),
+        Some(path) => Some(Inf::read(path, &options.image).map_err(Trouble::NotStarted)?),
         None => None,
     };
     let inf = inf.as_ref();
     if phase == Phase::Sweep {
-        let up_and_down = || -> Result<(), String> {
-            let mut bed = Bed::up(options, inf)?;
-            let around = devices::once_around(&mut bed, counts);
-            bed.down()?;
-            around
-        };
-        return match up_and_down() {
+        let mut bed = match Bed::up(options, inf) {
+            Ok(bed) => bed,
             // A call failed, so the start-up may, and everything was taken down again.
             Err(reason) if options.fail_call != 0 => {
                 result.notes.push(reason);
-                Ok(())
+                return Ok(());
             }
-            other => other,
+            Err(reason) => return Err(Trouble::NotStarted(reason)),
+        };
+        let around = devices::once_around(&mut bed, counts);
+        down(bed)?;
+        return match around {
+            Err(reason) if options.fail_call == 0 => Err(Trouble::Failed(reason)),
+            _ => Ok(()),
         };
     }
-    let bed = if phase == Phase::Odd {
-        odd::before_start(options, inf, counts)?
+    let bed = if phase == Phase::Odd && options.is_kernel() {
+        odd::before_start(options, inf, counts)
     } else {
-        Bed::up(options, inf)?
+        Bed::up(options, inf)
     };
+    let bed = bed.map_err(Trouble::NotStarted)?;
     let deadline = sched::now() + i64::from(options.seconds) * 10_000_000;
     let session = Arc::new(Session {
         bed: Lock::new(Some(bed)),
         counts: Arc::clone(counts),
-        codes: Arc::new(Codes::default()),
+        codes: Arc::new(Codes::new(hints(options))),
         mix: if phase == Phase::Codes {
             traffic::control
         } else {
@@ -300,15 +350,18 @@ fn execute(
         },
         seed: options.seed,
         dispatch: options.dispatch,
+        kernel: options.is_kernel(),
+        failed: Lock::new(None),
         deadline,
         hold: AtomicBool::new(false),
         notes: Lock::new(Vec::new()),
     });
-    let mut around = Ok(());
     match phase {
         Phase::Start => {
-            let done = session.with_bed(|bed| devices::once_around(bed, counts));
-            around = done.unwrap_or(Ok(()));
+            let around = session.with_bed(|bed| devices::once_around(bed, counts));
+            if let Some(Err(reason)) = around {
+                session.fail(reason);
+            }
         }
         Phase::Stress | Phase::Pending => stress::run(&session, 3),
         Phase::Codes => stress::run(&session, 2),
@@ -340,11 +393,16 @@ fn execute(
     }
     result.notes = session.notes.lock().clone();
     let bed = session.bed.lock().take();
-    match bed {
-        Some(bed) => bed.down().inspect_err(|reason| {
-            result.notes.push(reason.clone());
-        })?,
-        None => {}
+    let failed = session.failed.lock().take();
+    if let Some(bed) = bed {
+        match down(bed) {
+            // That the device did not come back says more than that it does not go.
+            Err(Trouble::Failed(_)) if failed.is_some() => {}
+            other => other?,
+        }
     }
-    around
+    match failed {
+        Some(reason) => Err(Trouble::Failed(reason)),
+        None => Ok(()),
+    }
 }

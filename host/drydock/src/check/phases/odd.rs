@@ -7,7 +7,8 @@ use super::super::options::Options;
 use super::super::traffic;
 use super::{Counts, Session, stress};
 use crate::nt::abi::{Address, DeviceObject};
-use crate::nt::app::{Op, Process, RawFile, RawIo, RawRequest};
+use crate::nt::app::{Handle, Op, Process, RawFile, RawIo, RawRequest};
+use crate::nt::device;
 use crate::nt::thread::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::sched::{Event, Lock};
 use crate::verify;
@@ -78,13 +79,20 @@ fn plain(rng: &mut fastrand::Rng) -> Op {
     }
 }
 
-fn request(rng: &mut fastrand::Rng, known: &[u32], dispatch: bool) -> RawRequest {
+/// `handle`: the file the request is about; none for one no program has.
+fn request(
+    rng: &mut fastrand::Rng,
+    known: &[u32],
+    dispatch: bool,
+    handle: Option<&Arc<Handle>>,
+) -> RawRequest {
     let op = if rng.bool() {
         plain(rng)
     } else {
         traffic::control(rng, known)
     };
-    let paging = matches!(op, Op::Read { .. } | Op::Write { .. }) && rng.u32(0..3) == 0;
+    let paging =
+        matches!(op, Op::Read { .. } | Op::Write { .. }) && handle.is_none() && rng.u32(0..3) == 0;
     // A kernel-mode control with random content would be trusted rightly: such a request comes from a program here.
     let kernel = !matches!(op, Op::Ioctl { .. } | Op::IoctlWith { .. });
     let level = match rng.u32(0..4) {
@@ -92,10 +100,10 @@ fn request(rng: &mut fastrand::Rng, known: &[u32], dispatch: bool) -> RawRequest
         1 if dispatch => DISPATCH_LEVEL,
         _ => PASSIVE_LEVEL,
     };
-    let file = if rng.bool() {
-        RawFile::None
-    } else {
-        RawFile::Unopened
+    let file = match handle {
+        Some(handle) => RawFile::Of(Arc::clone(handle)),
+        None if rng.bool() => RawFile::None,
+        None => RawFile::Unopened,
     };
     RawRequest {
         op,
@@ -124,8 +132,8 @@ pub(super) fn before_start(
     let (mut now, mut later) = (Burst::new(), Burst::new());
     for top in bed.tops() {
         for _ in 0..8 {
-            now.send(top, request(&mut rng, &[], false), counts);
-            later.send(top, request(&mut rng, &[], false), counts);
+            now.send(top, request(&mut rng, &[], false, None), counts);
+            later.send(top, request(&mut rng, &[], false, None), counts);
         }
     }
     now.end(counts);
@@ -144,7 +152,7 @@ pub(super) fn before_start(
 pub(super) fn run(session: &Arc<Session>) {
     let mut rng = session.rng(7);
     while !session.is_over() {
-        let tops = session
+        let mut tops = session
             .bed
             .lock()
             .as_ref()
@@ -160,11 +168,26 @@ pub(super) fn run(session: &Arc<Session>) {
             return;
         }
         let mut burst = Burst::new();
+        // Without the option, all of it is about files that programs have opened.
+        let mut handle = None;
+        if !session.kernel {
+            let path = session.path(&mut rng);
+            let opened = path.map(|path| burst.process.open(&path, 0xc000_0000, 3));
+            let Some(Ok(opened)) = opened else {
+                session.counts.add("refused opens", 1);
+                burst.end(&session.counts);
+                stress::pause();
+                continue;
+            };
+            tops = vec![Address(device::related(opened.file()))];
+            handle = Some(opened);
+        }
         let known = session.codes.known();
         let some = |burst: &mut Burst, rng: &mut fastrand::Rng| {
             for _ in 0..rng.u32(1..16) {
                 let top = tops[rng.usize(0..tops.len())];
-                burst.send(top, request(rng, &known, session.dispatch), &session.counts);
+                let request = request(rng, &known, session.dispatch, handle.as_ref());
+                burst.send(top, request, &session.counts);
             }
         };
         some(&mut burst, &mut rng);
@@ -176,7 +199,9 @@ pub(super) fn run(session: &Arc<Session>) {
             let stopped = node.stop().is_ok();
             some(&mut burst, &mut rng);
             if stopped && let Err(status) = node.start() {
-                session.note_status("the start after a stop", status);
+                session.fail(format!(
+                    "the device does not start again after a stop: {status}"
+                ));
                 burst.end(&session.counts);
                 return;
             }
