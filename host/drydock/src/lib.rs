@@ -13,6 +13,7 @@
 //! | [`stack`] | a device stack from image files, up and down again |
 //! | [`mod@explore`] | one race, many schedules: choices, recordings, replay, timelines |
 //! | [`check`] | hostile but legal use of any KMDF driver, phase by phase |
+//! | [`rate`] | how many requests a second, and how that changes with devices and waiting requests |
 //! | [`serve`] | a device stack offered to programs over a Unix socket |
 //!
 //! Images run as they were built for Windows, so the process must speak their instruction set and leave the GS
@@ -27,6 +28,7 @@ pub mod explore;
 pub mod kmdf;
 pub mod loader;
 pub mod nt;
+pub mod rate;
 pub mod sched;
 pub mod serve;
 pub mod stack;

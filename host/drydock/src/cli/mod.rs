@@ -7,6 +7,7 @@ pub(crate) use run::kmdf_minor;
 
 use crate::check;
 use crate::loader;
+use crate::rate;
 use crate::serve;
 use crate::verify::Exit;
 use clap::{Parser, Subcommand};
@@ -38,6 +39,8 @@ enum Command {
     Check(check::Options),
     /// Host a device stack and speak to programs over a Unix socket.
     Serve(serve::Options),
+    /// Measure what a request costs, with many devices and with many requests that wait.
+    Rate(rate::Options),
 }
 
 /// Runs the command line of this process.
@@ -67,6 +70,10 @@ pub fn main() -> ExitCode {
         Command::Check(options) => {
             loader::catch_faults();
             check::run(&options)
+        }
+        Command::Rate(options) => {
+            loader::catch_faults();
+            rate::run(&options)
         }
     }
     .into()
