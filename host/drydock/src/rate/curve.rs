@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Options;
 use super::bed::{Bed, control};
+use super::processor;
 use crate::nt::status::NtStatus;
 
-/// Runs per figure; the best counts, the others shared the processor with somebody.
+/// Runs per figure; the best counts, the others shared the caches with somebody.
 const RUNS: u32 = 5;
 
-/// Measures everything that was asked for; gives the controls per second through one device.
+/// Measures everything that was asked for; gives the controls per second and core through one device.
 pub(super) fn measure(options: &Options) -> Result<f64, String> {
     let mut bed = Bed::new(options)?;
     println!(
@@ -21,7 +22,7 @@ pub(super) fn measure(options: &Options) -> Result<f64, String> {
     );
     let alone = best(&bed, options.count)?;
     let rate = 1e6 / alone;
-    println!("one device: {rate:.0} controls per second, {alone:.3} us each");
+    println!("one device: {rate:.0} controls per second and core, {alone:.3} us each");
     if options.queued > 0 {
         with_waiting(&bed, options)?;
     }
@@ -41,19 +42,19 @@ fn names(options: &Options) -> String {
     names.join(" under ")
 }
 
-/// Microseconds per control, going round the devices.
+/// Microseconds of processor time per control, going round the devices.
 fn best(bed: &Bed, count: u32) -> Result<f64, String> {
     let devices = bed.len();
     let mut best = f64::INFINITY;
     for _ in 0..RUNS {
-        let begin = Instant::now();
+        let begin = processor::time();
         for number in 0..count as usize {
             let status = bed.control(number % devices);
             if !status.is_success() {
                 return Err(format!("control number {number} gave {status}"));
             }
         }
-        best = best.min(per_one(begin.elapsed(), count));
+        best = best.min(per_one(processor::time() - begin, count));
     }
     Ok(best)
 }
@@ -76,12 +77,12 @@ fn with_devices(bed: &mut Bed, options: &Options) -> Result<(), String> {
     );
     for count in steps(options.devices) {
         let more = count - bed.len() as u32;
-        let begin = Instant::now();
+        let begin = processor::time();
         bed.grow(count as usize)?;
         let made = if more == 0 {
             "-".to_owned()
         } else {
-            format!("{:.1}", per_one(begin.elapsed(), more))
+            format!("{:.1}", per_one(processor::time() - begin, more))
         };
         // Every device gets some, or the figure says nothing about all of them.
         let each = best(bed, options.count.max(count * 4))?;
@@ -100,7 +101,7 @@ fn with_waiting(bed: &Bed, options: &Options) -> Result<(), String> {
     for count in steps(options.queued) {
         let canceled = Arc::new(AtomicU32::new(0));
         let handle = bed.handle(0);
-        let begin = Instant::now();
+        let begin = processor::time();
         for _ in 0..count {
             let canceled = Arc::clone(&canceled);
             handle.start(control(options.keep_code), move |done| {
@@ -109,7 +110,7 @@ fn with_waiting(bed: &Bed, options: &Options) -> Result<(), String> {
                 }
             });
         }
-        let queue = per_one(begin.elapsed(), count);
+        let queue = per_one(processor::time() - begin, count);
         let waiting = handle.outstanding();
         if waiting != count as usize {
             return Err(format!(
@@ -118,9 +119,9 @@ fn with_waiting(bed: &Bed, options: &Options) -> Result<(), String> {
             ));
         }
         let meanwhile = best(bed, options.count)?;
-        let begin = Instant::now();
+        let begin = processor::time();
         handle.cancel_all();
-        let cancel = per_one(begin.elapsed(), count);
+        let cancel = per_one(processor::time() - begin, count);
         let ended = canceled.load(Ordering::Relaxed);
         if ended != count {
             return Err(format!(

@@ -1,10 +1,11 @@
 //! What a request costs: `drydock rate`.
 //!
-//! One thread sends small buffered device controls through real images and waits for each. Three things are measured:
+//! One thread sends small buffered device controls through real images and waits for each. It measures processor time.
 //!
 //! | file | what it is |
 //! |---|---|
 //! | `bed` | devices of the same drivers, each with an open handle |
+//! | `processor` | the clock: processor time, so that a figure is one per core on a busy machine too |
 //! | `curve` | the rate through one device; the cost of a control with more and more devices, and with more and more requests waiting in one queue |
 //!
 //! The cost per control must not grow with what else exists: a curve that bends is a fault of the model. (The memory the
@@ -12,6 +13,7 @@
 
 mod bed;
 mod curve;
+mod processor;
 
 use std::path::PathBuf;
 
@@ -41,7 +43,7 @@ pub struct Options {
     /// Run with the framework verifier on (VerifierOn = 1).
     #[arg(long)]
     verifier: bool,
-    /// Exit with 3 if the rate through one device is below so many controls per second.
+    /// Exit with 3 if the rate through one device is below so many controls per second and core.
     #[arg(long, value_name = "RATE")]
     floor: Option<f64>,
 }
@@ -84,9 +86,24 @@ fn conclude(options: &Options, rate: f64) -> Exit {
     }
     match options.floor {
         Some(floor) if rate < floor => {
-            eprintln!("drydock rate: {rate:.0} controls per second are fewer than {floor:.0}");
+            eprintln!(
+                "drydock rate: {rate:.0} controls per second and core are fewer than {floor:.0}"
+            );
             Exit::Violation
         }
         _ => Exit::Clean,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::code;
+
+    #[test]
+    fn a_control_code_is_buffered_and_a_number() {
+        assert_eq!(code("0x222004"), Ok(0x22_2004));
+        assert_eq!(code("2236416"), Ok(0x22_2000));
+        assert!(code("0x222003").is_err_and(|why| why.contains("METHOD_BUFFERED")));
+        assert!(code("echo").is_err_and(|why| why.contains("0x222000")));
     }
 }

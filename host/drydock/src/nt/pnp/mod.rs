@@ -15,6 +15,7 @@ use super::status::NtStatus;
 use super::{callout, device, in_flight, irp, thread, workitem};
 use crate::sched::{Event, Lock};
 use crate::verify;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
@@ -82,7 +83,8 @@ pub struct DevNode {
     removed: Event,
 }
 
-static NODES: Lock<Vec<Weak<DevNode>>> = Lock::new(Vec::new());
+/// The nodes that are not removed, by the address of their physical device.
+static NODES: Lock<BTreeMap<usize, Weak<DevNode>>> = Lock::new(BTreeMap::new());
 
 impl DevNode {
     /// Makes the physical device and calls AddDevice of each driver. If one fails, what was built is removed again.
@@ -94,7 +96,9 @@ impl DevNode {
             state: Lock::new(State::Added),
             removed: Event::new(true, false),
         });
-        NODES.lock().push(Arc::downgrade(&node));
+        NODES
+            .lock()
+            .insert(physical as usize, Arc::downgrade(&node));
         for driver in node.config.drivers() {
             let view = at(driver.0);
             let Some(add_device) = at(view.driver_extension.get()).add_device.get() else {
@@ -321,11 +325,9 @@ impl DevNode {
         }
         interface::remove_all(self.physical.0);
         *self.state.lock() = State::Removed;
+        // Before the physical device goes: its address may be another's from then on.
+        NODES.lock().remove(&(self.physical.0 as usize));
         bus::delete_physical(self.physical.0);
-        NODES.lock().retain(|node| {
-            node.upgrade()
-                .is_some_and(|node| node.state() != State::Removed)
-        });
         self.removed.set();
     }
 
@@ -351,15 +353,14 @@ impl std::fmt::Debug for DevNode {
 
 /// True if the driver has a device in any stack.
 pub fn uses(driver: *mut DriverObject) -> bool {
-    let nodes: Vec<Arc<DevNode>> = NODES.lock().iter().filter_map(Weak::upgrade).collect();
-    nodes.iter().any(|node| {
+    nodes().iter().any(|node| {
         node.state() != State::Removed && node.config.drivers().any(|other| other.0 == driver)
     })
 }
 
-/// All device nodes that are not removed.
+/// All device nodes that are not removed, by the address of their physical device.
 pub fn nodes() -> Vec<Arc<DevNode>> {
-    NODES.lock().iter().filter_map(Weak::upgrade).collect()
+    NODES.lock().values().filter_map(Weak::upgrade).collect()
 }
 
 /// The hardware ids of a physical device.
@@ -369,22 +370,18 @@ pub fn hardware_ids(physical: *mut DeviceObject) -> Option<Vec<String>> {
 
 /// The device node whose physical device this is.
 pub fn node_of(physical: *mut DeviceObject) -> Option<Arc<DevNode>> {
-    nodes().into_iter().find(|node| node.physical.0 == physical)
+    NODES
+        .lock()
+        .get(&(physical as usize))
+        .and_then(Weak::upgrade)
 }
 
 /// The last file on a device was closed: a stack whose hardware is gone may be waiting for that.
 pub(super) fn device_closed(closed: *mut DeviceObject) {
-    let waiting: Vec<Arc<DevNode>> = nodes()
-        .into_iter()
-        .filter(|node| node.state() == State::SurpriseRemoved)
-        .collect();
-    let bottom = waiting
-        .iter()
-        .find(|node| node.physical.0 == device::bottom(closed));
-    if let Some(node) = bottom
+    if let Some(node) = node_of(device::bottom(closed))
+        && node.state() == State::SurpriseRemoved
         && node.open_files() == 0
     {
-        let node = Arc::clone(node);
         workitem::queue(workitem::Queue::Delayed, move || node.remove_surprised());
     }
 }
