@@ -538,7 +538,7 @@ pub struct Explorer {
 }
 
 struct Captured {
-    snapshot: Box<Snapshot>,
+    snapshot: &'static mut Snapshot,
     /// Of each stack in use: where its live part begins, and what is there.
     stacks: Vec<(usize, Vec<u8>)>,
     fixed: Vec<(Range<usize>, i32)>,

@@ -35,8 +35,8 @@ const SIGNAL_STACK: usize = 0x2_8000;
 
 impl Snapshot {
     /// Takes a snapshot of ranges of readable and writable memory, and watches them from now on. They are whole pages, and do not
-    /// overlap.
-    pub(super) fn take(ranges: &[Range<usize>]) -> Box<Self> {
+    /// overlap. The snapshot stays for the rest of the process: the memory remains watched.
+    pub(super) fn take(ranges: &[Range<usize>]) -> &'static mut Self {
         let mut areas: Vec<_> = ranges
             .iter()
             .filter(|range| !range.is_empty())
@@ -52,10 +52,10 @@ impl Snapshot {
             })
             .collect();
         areas.sort_by_key(|area| area.start);
-        let mut snapshot = Box::new(Self { areas });
+        let snapshot = Box::leak(Box::new(Self { areas }));
         let previous = install();
         PREVIOUS.store(Box::into_raw(Box::new(previous)), Ordering::SeqCst);
-        WATCHED.store(&raw mut *snapshot, Ordering::SeqCst);
+        WATCHED.store(snapshot, Ordering::SeqCst);
         // Last, so that nothing above is undone by a rewind.
         for area in &mut snapshot.areas {
             let from = area.start as *const u8;
