@@ -24,7 +24,7 @@ pub use timeline::draw;
 use crate::nt::memory::Saved;
 use crate::sched::world::{self, Explorer, Pause};
 use crate::sched::{self, Mode, ThreadId};
-use crate::verify::{self, DebugOutput};
+use crate::verify::{self, DebugOutput, Exit};
 use crate::{loader, nt};
 use observer::Observer;
 use std::collections::BTreeMap;
@@ -141,7 +141,13 @@ impl Explored {
             loader::catch_faults();
             loader::share_os_thread(DRIVER_STACKS);
             verify::set_debug_output(DebugOutput::Discard);
-            verify::on_end(|report| world::stop(report.to_string()));
+            verify::on_end(|report| {
+                if world::inside() {
+                    world::stop(report.to_string());
+                }
+                eprint!("{report}");
+                Exit::Violation as i32
+            });
             world::set_wait_describer(waits_for);
             if let Err(text) = scenario() {
                 world::stop(text);

@@ -93,7 +93,10 @@ pub(super) fn install() {
         }
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if sched::mode() == Mode::Explore && world::inside() && !called_by_image() {
+            if sched::mode() == Mode::Explore && !world::inside() {
+                return previous(info); // the explorer's own
+            }
+            if sched::mode() == Mode::Explore && !called_by_image() {
                 // What drives the machine has found something wrong: it ends the schedule.
                 world::note_panic(info.to_string());
                 return;
