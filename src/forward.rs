@@ -38,7 +38,7 @@ pub(crate) fn forward<'r>(
     device.counters.forwarded.count();
     match request
         .format_current_type(&device.lower)
-        .send::<Carried>(cx)
+        .and_then(|formatted| formatted.send::<Carried>(cx))
     {
         Ok(sent) => sent,
         Err(failed) => {

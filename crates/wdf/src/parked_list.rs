@@ -17,7 +17,7 @@ use crate::{
     clock::Instant,
     cx::{Cx, Place},
     lock::SpinLock,
-    request::{Cell, FileKey, Kind, Owned, PARKED, Parked},
+    request::{Cell, FileKey, Kind, Owned, Parked},
 };
 
 /// The part of a request's cell that a list uses. All zero is valid.
@@ -136,7 +136,7 @@ impl<K: Kind> ParkedList<K> {
             // SAFETY: the token keeps the object.
             let shared = unsafe { cell.as_ref() };
             // A cancel handler that runs from now on blocks on this lock in `remove` and then finds the request here.
-            if shared.state.load(Ordering::Acquire) != PARKED {
+            if !shared.state.is_parked() {
                 return (false, Some(parked));
             }
             let cell: *const Cell = cell.as_ptr();

@@ -250,7 +250,7 @@ unsafe extern "C" fn evt_in_caller_context<D: DeviceContext, F>(
     let device = unsafe { device::borrow::<D>(handle) };
     // Only on a device that carries a D: its requests have room for D::Request.
     // SAFETY: owned since this callback (R-REQ-02).
-    let device = device.filter(|_| unsafe { first_presentation::<D::Request>(request) });
+    let device = device.filter(|_| unsafe { first_presentation::<D::Request>(request, handle) });
     let Some(device) = device else {
         // SAFETY: owned.
         unsafe { finish(request, Status::DEVICE_NOT_READY) };

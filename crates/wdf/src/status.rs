@@ -58,6 +58,10 @@ statuses! {
     CANCELLED = 0xC000_0120;
     /// `STATUS_INVALID_DEVICE_STATE`.
     INVALID_DEVICE_STATE = 0xC000_0184;
+    /// `STATUS_REQUEST_NOT_ACCEPTED`: not enough stack locations, or another stack's target.
+    REQUEST_NOT_ACCEPTED = 0xC000_00D0;
+    /// `STATUS_OBJECT_NAME_COLLISION`.
+    OBJECT_NAME_COLLISION = 0xC000_0035;
     /// `STATUS_NOT_FOUND`.
     NOT_FOUND = 0xC000_0225;
     /// `STATUS_WDF_PAUSED`: the queue does not deliver now (R-QUE-92).

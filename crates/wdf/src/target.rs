@@ -4,11 +4,11 @@
 //! (R-TGT-30). After a send that succeeded the request is nobody's in this driver until its completion routine is given it again,
 //! which may happen before the sending call returns (R-TGT-51).
 
-use core::sync::atomic::Ordering;
+use core::ptr::NonNull;
 
 use wdk_sys::{
-    PWDF_REQUEST_COMPLETION_PARAMS, WDF_REQUEST_SEND_OPTIONS, WDFCONTEXT, WDFIOTARGET, WDFREQUEST,
-    call_unsafe_wdf_function_binding,
+    PWDF_REQUEST_COMPLETION_PARAMS, WDF_REQUEST_SEND_OPTIONS, WDFCONTEXT, WDFDEVICE, WDFIOTARGET,
+    WDFREQUEST, call_unsafe_wdf_function_binding,
 };
 
 use crate::{
@@ -16,11 +16,17 @@ use crate::{
     cx::{self, CanComplete, CanSend, Cx, Done, Passive},
     device::{self, Device, DeviceContext},
     object::ObjectRef,
-    request::{Cell, Disposition, IDLE, Kind, Request, SENT, finish},
+    request::{Cell, Disposition, Kind, Request, finish},
 };
 
-/// An I/O target of a device. Holds a reference on its object.
-pub struct Target(ObjectRef);
+/// The default I/O target of a device: the next device of its stack. Holds a reference on its object.
+///
+/// Invariant: `device` is the address of the device it belongs to: compared, never followed. A target that outlived its device refuses
+/// every send (R-TGT-55), so an address that came back does no harm.
+pub struct Target {
+    object: ObjectRef,
+    device: usize,
+}
 
 /// Who gets a sent request back. Stands for `EvtRequestCompletionRoutine`.
 pub trait OnDone<K: Kind>: 'static {
@@ -48,9 +54,12 @@ pub struct Completion {
 }
 
 /// A request formatted for one target.
+///
+/// Invariant: the target is of the request's own device; `cell` is the request's.
 #[must_use]
 pub struct Formatted<'r, 't, K: Kind> {
     request: Request<'r, K>,
+    cell: NonNull<Cell>,
     target: &'t Target,
 }
 
@@ -64,14 +73,26 @@ pub struct SendFailed<'r, K: Kind> {
 
 impl Target {
     /// # Safety
-    /// `handle` is null or a live I/O target.
-    pub(crate) unsafe fn acquire(handle: WDFIOTARGET) -> Option<Self> {
+    /// `handle` is null or the live default target of `device`.
+    pub(crate) unsafe fn acquire(handle: WDFIOTARGET, device: WDFDEVICE) -> Option<Self> {
         // SAFETY: contract of this function.
-        unsafe { ObjectRef::acquire(handle.cast()) }.map(Self)
+        let object = unsafe { ObjectRef::acquire(handle.cast()) }?;
+        Some(Self {
+            object,
+            device: device.addr(),
+        })
     }
 
     fn handle(&self) -> WDFIOTARGET {
-        self.0.raw().cast()
+        self.object.raw().cast()
+    }
+
+    /// The cell of a request that may go to this target: one of the same device, which has a stack location left for it (R-TGT-33).
+    fn takes<K: Kind>(&self, request: &Request<'_, K>) -> Option<NonNull<Cell>> {
+        // SAFETY: owned.
+        let cell = unsafe { Cell::of(request.handle()) }?;
+        // SAFETY: owned.
+        unsafe { cell.is_of(request.handle(), self.device) }.then(|| NonNull::from(cell))
     }
 
     /// Cancels everything sent through this target and refuses further sends, without waiting. Stands for
@@ -90,31 +111,50 @@ impl<'r, K: Kind> Request<'r, K> {
     /// Copies the request's own stack location for the target. Stands for `WdfRequestFormatRequestUsingCurrentType`.
     /// IRQL <= `DISPATCH_LEVEL`. Ownership stays in the result.
     ///
-    /// The target is one of the request's own stack, so a stack location is there (R-TGT-33, R-TGT-42).
-    pub fn format_current_type(self, target: &Target) -> Formatted<'r, '_, K> {
-        // SAFETY: owned, with an IRP of this stack and a location left for the device below.
+    /// # Errors
+    /// The request comes back, still owned, with `STATUS_REQUEST_NOT_ACCEPTED` if the target is another device's: a deeper stack
+    /// needs more stack locations than the request has (R-TGT-33, R-TGT-57), and with none left the format is a bug check (R-TGT-42).
+    pub fn format_current_type(
+        self,
+        target: &Target,
+    ) -> Result<Formatted<'r, '_, K>, SendFailed<'r, K>> {
+        let Some(cell) = target.takes(&self) else {
+            return Err(SendFailed {
+                request: self,
+                status: Status::REQUEST_NOT_ACCEPTED,
+            });
+        };
+        // SAFETY: owned, of the target's own device (`takes`): its IRP has a location left for the device below.
         unsafe {
             call_unsafe_wdf_function_binding!(
                 WdfRequestFormatRequestUsingCurrentType,
                 self.handle()
             );
         };
-        Formatted {
+        // INVARIANT: `takes`.
+        Ok(Formatted {
             request: self,
+            cell,
             target,
-        }
+        })
     }
 
     /// Passes the request on and gives it up: no completion routine, no accounting. Stands for `WdfRequestSend` with
     /// `WDF_REQUEST_SEND_OPTION_SEND_AND_FORGET`. The target's state is ignored (R-TGT-74).
     ///
     /// # Errors
-    /// The request comes back, still owned.
+    /// The request comes back, still owned; with `STATUS_REQUEST_NOT_ACCEPTED` if the target is another device's.
     pub fn send_and_forget(
         self,
         _cx: &Cx<'_, impl CanSend>,
         target: &Target,
     ) -> Result<Disposition<'r>, SendFailed<'r, K>> {
+        if target.takes(&self).is_none() {
+            return Err(SendFailed {
+                request: self,
+                status: Status::REQUEST_NOT_ACCEPTED,
+            });
+        }
         let mut options = WDF_REQUEST_SEND_OPTIONS {
             Size: context::size_u32::<WDF_REQUEST_SEND_OPTIONS>(),
             Flags:
@@ -164,7 +204,7 @@ impl<'r, K: Kind> Formatted<'r, '_, K> {
         self,
         _cx: &Cx<'_, impl CanSend>,
     ) -> Result<Disposition<'r>, SendFailed<'r, K>> {
-        let target = self.target.handle();
+        let (target, cell) = (self.target.handle(), self.cell);
         let request = self.request.into_raw();
         // SAFETY: owned; the routine is for this kind.
         unsafe {
@@ -175,11 +215,10 @@ impl<'r, K: Kind> Formatted<'r, '_, K> {
                 core::ptr::null_mut()
             );
         }
-        // SAFETY: owned.
-        if let Some(cell) = unsafe { Cell::of(request) } {
-            // Before the send: afterwards the request may be gone.
-            cell.state.store(SENT, Ordering::Release);
-        }
+        // SAFETY: the cell of an owned request (type invariant).
+        let state = unsafe { &cell.as_ref().state };
+        // Before the send: afterwards the request may be gone.
+        state.sent();
         // SAFETY: owned, formatted, not cancelable, with a completion routine.
         let sent = unsafe {
             call_unsafe_wdf_function_binding!(
@@ -192,10 +231,9 @@ impl<'r, K: Kind> Formatted<'r, '_, K> {
         if sent != 0 {
             return Ok(Disposition::gone());
         }
-        // SAFETY: not sent: still owned here.
-        if let Some(cell) = unsafe { Cell::of(request) } {
-            cell.state.store(IDLE, Ordering::Release);
-        }
+        // SAFETY: not sent: still owned here, and so is its cell.
+        let state = unsafe { &cell.as_ref().state };
+        state.idle();
         // SAFETY: as above.
         Err(unsafe { send_failed(request) })
     }
@@ -220,7 +258,7 @@ unsafe extern "C" fn evt_request_completion<K: Kind, C: OnDone<K>>(
 ) {
     // SAFETY: owned again from here on (R-REQ-02).
     if let Some(cell) = unsafe { Cell::of(request) } {
-        cell.state.store(IDLE, Ordering::Release);
+        cell.state.idle();
     }
     // SAFETY: the framework passes a structure that is valid during the call.
     let io_status = unsafe { (*parameters).IoStatus };

@@ -102,7 +102,7 @@ impl<D: DeviceContext, R> NewDevice<'_, D, R> {
         let target =
             unsafe { call_unsafe_wdf_function_binding!(WdfDeviceGetIoTarget, self.handle) };
         // SAFETY: null or the device's own target, live as long as the device.
-        unsafe { Target::acquire(target) }.ok_or(Status::INVALID_DEVICE_STATE)
+        unsafe { Target::acquire(target, self.handle) }.ok_or(Status::INVALID_DEVICE_STATE)
     }
 
     /// Puts the context in: the device is complete.

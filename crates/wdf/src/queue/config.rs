@@ -220,6 +220,6 @@ impl<D: DeviceContext, P: QueuePlace, M> QueueConfig<D, P, M, Stoppable> {
         };
         Status::from_raw(status).ok()?;
         // SAFETY: just created.
-        unsafe { Queue::acquire(queue) }.ok_or(Status::INSUFFICIENT_RESOURCES)
+        unsafe { Queue::acquire(queue, device.handle()) }.ok_or(Status::INSUFFICIENT_RESOURCES)
     }
 }

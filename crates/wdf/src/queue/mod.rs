@@ -7,7 +7,7 @@ mod config;
 mod retrieve;
 mod trampolines;
 
-use wdk_sys::{WDFQUEUE, call_unsafe_wdf_function_binding};
+use wdk_sys::{WDFDEVICE, WDFQUEUE, call_unsafe_wdf_function_binding};
 
 pub use self::config::{
     Managed, NoStop, QueueConfig, Serves, Stoppable, Unmanaged, wait_for_the_owner,
@@ -17,22 +17,31 @@ use crate::{
     Status,
     cx::{CanComplete, Cx},
     object::ObjectRef,
-    request::{Disposition, Kind, Request},
+    request::{Cell, Disposition, Kind, Request},
 };
 
 /// A queue. Holds a reference on its object.
-pub struct Queue(ObjectRef);
+///
+/// Invariant: `device` is the address of the device it belongs to: compared, never followed.
+pub struct Queue {
+    object: ObjectRef,
+    device: usize,
+}
 
 impl Queue {
     /// # Safety
-    /// `handle` is null or a live queue.
-    pub(crate) unsafe fn acquire(handle: WDFQUEUE) -> Option<Self> {
+    /// `handle` is null or a live queue of `device`.
+    pub(crate) unsafe fn acquire(handle: WDFQUEUE, device: WDFDEVICE) -> Option<Self> {
         // SAFETY: contract of this function.
-        unsafe { ObjectRef::acquire(handle.cast()) }.map(Self)
+        let object = unsafe { ObjectRef::acquire(handle.cast()) }?;
+        Some(Self {
+            object,
+            device: device.addr(),
+        })
     }
 
     pub(crate) fn handle(&self) -> WDFQUEUE {
-        self.0.raw().cast()
+        self.object.raw().cast()
     }
 
     /// Cancels what waits, refuses what arrives, and calls the cancel handlers of what is parked; without waiting.
@@ -71,14 +80,25 @@ impl<'r, K: Kind> Request<'r, K> {
     /// The queue's handlers may run, and complete it, inside the call (R-QUE-49).
     ///
     /// # Errors
-    /// The request comes back, still owned: `STATUS_WDF_BUSY` if the queue does not accept (R-REQ-86).
+    /// The request comes back, still owned: `STATUS_WDF_BUSY` if the queue does not accept (R-REQ-86);
+    /// `STATUS_INVALID_DEVICE_REQUEST` if it is another device's or the one the request is in (R-REQ-87: unchecked without the verifier).
     pub fn forward(
         self,
         _cx: &Cx<'_, impl CanComplete>,
         queue: &Queue,
     ) -> Result<Disposition<'r>, (Self, Status)> {
+        // SAFETY: owned.
+        let cell = unsafe { Cell::of(self.handle()) };
+        // SAFETY: owned.
+        let ours = cell.is_some_and(|cell| unsafe { cell.is_of(self.handle(), queue.device) });
+        // SAFETY: owned.
+        let from =
+            unsafe { call_unsafe_wdf_function_binding!(WdfRequestGetIoQueue, self.handle()) };
+        if !ours || from == queue.handle() {
+            return Err((self, Status::INVALID_DEVICE_REQUEST));
+        }
         let request = self.into_raw();
-        // SAFETY: owned and not cancelable; the queue is referenced.
+        // SAFETY: owned and not cancelable; the queue is referenced, another one, and of the same device (checked above).
         let status = unsafe {
             call_unsafe_wdf_function_binding!(WdfRequestForwardToIoQueue, request, queue.handle())
         };

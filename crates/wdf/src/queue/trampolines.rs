@@ -25,7 +25,8 @@ where
     let device = unsafe { device::of_queue::<D>(queue) };
     // Only on a device that carries a D: its requests have room for D::Request.
     // SAFETY: owned since this delivery.
-    let device = device.filter(|_| unsafe { first_presentation::<D::Request>(request) });
+    let device = device
+        .filter(|device| unsafe { first_presentation::<D::Request>(request, device.handle()) });
     let Some(device) = device else {
         // SAFETY: owned.
         unsafe { finish(request, Status::DEVICE_NOT_READY) };

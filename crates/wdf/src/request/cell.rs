@@ -8,11 +8,12 @@ use core::{
     cell::UnsafeCell,
     mem::MaybeUninit,
     ptr,
-    sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering},
+    sync::atomic::{AtomicPtr, AtomicUsize, Ordering},
 };
 
 use wdk_sys::{
-    WDF_OBJECT_ATTRIBUTES, WDF_OBJECT_CONTEXT_TYPE_INFO, WDFMEMORY, WDFOBJECT, WDFREQUEST,
+    WDF_OBJECT_ATTRIBUTES, WDF_OBJECT_CONTEXT_TYPE_INFO, WDFDEVICE, WDFMEMORY, WDFOBJECT,
+    WDFREQUEST, call_unsafe_wdf_function_binding,
 };
 
 use crate::{
@@ -20,22 +21,7 @@ use crate::{
     parked_list::Links,
 };
 
-/// A `Request` value, a handler or a finisher owns it.
-pub(crate) const IDLE: u8 = 0;
-/// `park` is between its reference and the return of mark.
-pub(crate) const FILLING: u8 = 1;
-/// Marked cancelable; nobody has claimed it.
-pub(crate) const PARKED: u8 = 2;
-/// A finisher is inside unmark.
-pub(crate) const CLAIMED: u8 = 3;
-/// The cancel callback came while FILLING or CLAIMED and left the request to that party.
-pub(crate) const ARRIVED: u8 = 4;
-/// Unmark said canceled before the callback came: the callback takes it.
-pub(crate) const LOST: u8 = 5;
-/// The cancel callback took it.
-pub(crate) const TAKEN: u8 = 6;
-/// At an I/O target; the completion routine takes it.
-pub(crate) const SENT: u8 = 7;
+use super::state::State;
 
 /// A driver's own data on every request of a device.
 ///
@@ -46,11 +32,13 @@ impl RequestContext for () {}
 /// The first part of a request's context space.
 ///
 /// Invariant: `state` says which party may end the request, as drawn in [`super`]. `driver` is null, or `type_key::<T>()` of the `T`
-/// that is initialised behind this cell.
+/// that is initialised behind this cell. `device` is 0, or the address of the device
+/// the request belongs to: compared, never followed.
 #[repr(C)]
 pub(crate) struct Cell {
-    pub(crate) state: AtomicU8,
+    pub(crate) state: State,
     driver: AtomicPtr<()>,
+    device: AtomicUsize,
     /// Identity of the list the request is on, or 0.
     pub(crate) list: AtomicUsize,
     /// Guarded by the lock of that list.
@@ -109,10 +97,24 @@ impl Cell {
         unsafe { space.cast::<Self>().as_ref() }
     }
 
-    pub(crate) fn exchange(&self, from: u8, to: u8) -> bool {
-        self.state
-            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+    /// Whether `request`, whose cell this is, belongs to the device at that address.
+    ///
+    /// # Safety
+    /// The caller owns `request`.
+    pub(crate) unsafe fn is_of(&self, request: WDFREQUEST, device: usize) -> bool {
+        let known = self.device.load(Ordering::Relaxed);
+        if known != 0 {
+            return known == device;
+        }
+        // Taken out of a queue before any handler was given it.
+        // SAFETY: owned (contract).
+        let queue = unsafe { call_unsafe_wdf_function_binding!(WdfRequestGetIoQueue, request) };
+        if queue.is_null() {
+            return false;
+        }
+        // SAFETY: the queue of an owned request exists (R-REQ-47).
+        let of = unsafe { call_unsafe_wdf_function_binding!(WdfIoQueueGetDevice, queue) };
+        of.addr() == device
     }
 
     pub(crate) fn locked_in(&self) -> WDFMEMORY {
@@ -127,8 +129,11 @@ impl Cell {
 /// Builds the driver's context if this is the first presentation. False: the device was not created by this crate.
 ///
 /// # Safety
-/// The driver has just been given ownership of `request`, whose device was created with request contexts of type `T`.
-pub(crate) unsafe fn first_presentation<T: RequestContext>(request: WDFREQUEST) -> bool {
+/// The driver has just been given ownership of `request`, whose device, `device`, was created with request contexts of type `T`.
+pub(crate) unsafe fn first_presentation<T: RequestContext>(
+    request: WDFREQUEST,
+    device: WDFDEVICE,
+) -> bool {
     // SAFETY: owned (contract).
     let Some(cell) = (unsafe { Cell::of(request) }) else {
         return false;
@@ -142,6 +147,8 @@ pub(crate) unsafe fn first_presentation<T: RequestContext>(request: WDFREQUEST) 
         if let Some(value) = value {
             value.write(T::default());
         }
+        // INVARIANT: the request's device; it stays that for life.
+        cell.device.store(device.addr(), Ordering::Relaxed);
         // INVARIANT: T is initialised behind the cell.
         cell.driver.store(type_key::<T>(), Ordering::Release);
     }

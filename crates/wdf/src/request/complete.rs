@@ -133,12 +133,21 @@ impl<'r> Request<'r, Read> {
 
 impl<'r> Request<'r, super::Ioctl> {
     /// Completes with success and an Information of the driver's choice, cut to the length of the output buffer (R-REQ-16).
+    ///
+    /// `METHOD_BUFFERED` gets 0: there Information is what the system copies to the requestor, and bytes nobody wrote are uninitialised pool
+    /// (R-REQ-66). [`complete_written`](Self::complete_written) says what was written.
     pub fn complete_counted(
         self,
         cx: &Cx<'_, impl CanComplete>,
         information: usize,
     ) -> Disposition<'r> {
-        let information = information.min(self.parameters().output);
+        const BUFFERED: u32 = 0;
+        let parameters = self.parameters();
+        let information = if parameters.code & 3 == BUFFERED {
+            0
+        } else {
+            information.min(parameters.output)
+        };
         let _: &Cx<'_, _> = cx;
         // SAFETY: owned; at most the output length is claimed.
         unsafe { complete_with(self.into_raw(), Status::SUCCESS.into(), information) };

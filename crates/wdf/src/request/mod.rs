@@ -21,8 +21,12 @@ mod complete;
 mod kind;
 mod parameters;
 mod park;
+mod state;
 mod stop;
 mod user_buffers;
+
+// What `state` counts on: here the machine's, under loom its own.
+use core::sync::atomic;
 
 use core::marker::PhantomData;
 
@@ -39,7 +43,7 @@ pub use self::{
     user_buffers::CallerRequest,
 };
 pub(crate) use self::{
-    cell::{Cell, IDLE, PARKED, SENT, attributes, context as request_context, first_presentation},
+    cell::{Cell, attributes, context as request_context, first_presentation},
     complete::finish,
 };
 use crate::cx::Brand;

@@ -4,15 +4,11 @@
 //! (R-CAN-24). The races between the three are decided by one atomic in the request's cell, drawn in [`super`]: unmark is only
 //! called from CLAIMED, where the callback does not complete, so R-CAN-32 and R-CAN-34 hold.
 
-use core::{marker::PhantomData, mem::ManuallyDrop, ptr::NonNull, sync::atomic::Ordering};
+use core::{marker::PhantomData, mem::ManuallyDrop, ptr::NonNull};
 
 use wdk_sys::{WDFREQUEST, WDFREQUEST__, call_unsafe_wdf_function_binding};
 
-use super::{
-    Canceled, Disposition, Kind, Request,
-    cell::{ARRIVED, CLAIMED, Cell, FILLING, IDLE, LOST, PARKED, TAKEN},
-    complete::finish,
-};
+use super::{Canceled, Disposition, Kind, Request, cell::Cell, complete::finish, state::Claimed};
 use crate::{
     Status,
     cx::{self, CanComplete, Cancel, Cx},
@@ -78,7 +74,7 @@ impl<'r, K: Kind> Request<'r, K> {
             return Err(ParkError::NotParkable(self, Status::INVALID_PARAMETER));
         };
         let request = self.into_raw();
-        cell.state.store(FILLING, Ordering::Release);
+        cell.state.filling();
         // SAFETY: owned, not cancelable, with a queue or refused (R-CAN-20, R-CAN-21); the callback is for this kind.
         let status = unsafe {
             call_unsafe_wdf_function_binding!(
@@ -90,7 +86,7 @@ impl<'r, K: Kind> Request<'r, K> {
         let status = Status::from_raw(status);
         if let Err(status) = status.ok() {
             // Not marked and the callback will never come: still ours.
-            cell.state.store(IDLE, Ordering::Release);
+            cell.state.idle();
             drop(reference);
             return Err(if status == Status::CANCELLED {
                 // SAFETY: ownership came back under the same brand, canceled (R-CAN-23).
@@ -100,7 +96,7 @@ impl<'r, K: Kind> Request<'r, K> {
                 ParkError::NotParkable(unsafe { Request::present(request) }, status)
             });
         }
-        if cell.exchange(FILLING, PARKED) {
+        if cell.state.marked() {
             // INVARIANT: `reference` is the token's own; this is the one token of this parking.
             return Ok((
                 Disposition::gone(),
@@ -110,22 +106,11 @@ impl<'r, K: Kind> Request<'r, K> {
                 },
             ));
         }
-        // ARRIVED: the callback came while we were filling and left the request to us. The framework keeps it alive until we complete it.
-        cell.state.store(IDLE, Ordering::Release);
+        // The callback came while we were filling and left the request to us. The framework keeps it alive until we complete it.
         drop(reference);
-        // SAFETY: the callback has come and gone without completing (its code path for FILLING), so ownership is here.
+        // SAFETY: the callback has come and gone without completing (`State::marked`), so ownership is here.
         Err(ParkError::Canceled(unsafe { Canceled::present(request) }))
     }
-}
-
-/// What an attempt to claim a parked request gave.
-pub(super) enum Claimed {
-    /// Unmarked: owned, not canceled.
-    Owned,
-    /// The callback came first and left it to the claimer.
-    Canceled,
-    /// Somebody else has it, or the callback will.
-    No,
 }
 
 /// Claims a parked request for the caller, who then owns it unless the result is `No`.
@@ -137,22 +122,12 @@ pub(super) unsafe fn claim(request: WDFREQUEST) -> Claimed {
     let Some(cell) = (unsafe { Cell::of(request) }) else {
         return Claimed::No;
     };
-    if !cell.exchange(PARKED, CLAIMED) {
-        return Claimed::No;
-    }
-    // SAFETY: marked, and from CLAIMED neither the callback nor anybody else completes it: unmark is legal (R-CAN-32).
-    let status = unsafe { call_unsafe_wdf_function_binding!(WdfRequestUnmarkCancelable, request) };
-    if Status::from_raw(status).is_success() {
-        // The callback has not been and will not be called (R-CAN-30).
-        cell.state.store(IDLE, Ordering::Release);
-        return Claimed::Owned;
-    }
-    // The callback has come or will (R-CAN-31): whoever is second at the cell takes the request.
-    if cell.exchange(CLAIMED, LOST) {
-        return Claimed::No;
-    }
-    cell.state.store(IDLE, Ordering::Release);
-    Claimed::Canceled
+    cell.state.claim(|| {
+        // SAFETY: marked, and from CLAIMED neither the callback nor anybody else completes it: unmark is legal (R-CAN-32).
+        let status =
+            unsafe { call_unsafe_wdf_function_binding!(WdfRequestUnmarkCancelable, request) };
+        Status::from_raw(status).is_success()
+    })
 }
 
 impl<K: Kind> Parked<K> {
@@ -207,20 +182,9 @@ unsafe extern "C" fn evt_request_cancel<K: Kind, C: OnCancel<K>>(request: WDFREQ
     let Some(cell) = (unsafe { Cell::of(request) }) else {
         return;
     };
-    loop {
-        let state = cell.state.load(Ordering::Acquire);
-        let next = match state {
-            FILLING | CLAIMED => ARRIVED,
-            PARKED | LOST => TAKEN,
-            _ => return,
-        };
-        if cell.exchange(state, next) {
-            if next == TAKEN {
-                // SAFETY: TAKEN: nobody else will touch it (type invariant of Cell).
-                unsafe { hand_over::<K, C>(request) };
-            }
-            return;
-        }
+    if cell.state.callback() {
+        // SAFETY: nobody else will touch it (type invariant of State).
+        unsafe { hand_over::<K, C>(request) };
     }
 }
 

@@ -3,15 +3,13 @@
 //! The owner may be a timer, a target or a handler at this very moment (R-QUE-127). A stop handler therefore claims the request
 //! through its cell, and does nothing when somebody else has it: the framework waits for that party (R-QUE-122).
 
-use core::{marker::PhantomData, sync::atomic::Ordering};
+use core::marker::PhantomData;
 
 use wdk_sys::{WDFREQUEST, call_unsafe_wdf_function_binding};
 
 use super::{
-    Any, Canceled, Disposition, FileKey, Owned, Request, RequestContext,
-    cell::{Cell, SENT},
-    park::{Claimed, claim},
-    sealed,
+    Any, Canceled, Disposition, FileKey, Owned, Request, RequestContext, cell::Cell, park::claim,
+    sealed, state::Claimed,
 };
 use crate::{
     FinalStatus,
@@ -95,9 +93,8 @@ impl<'s> StopContext<'s> {
             Claimed::Canceled => Claim::Canceled(unsafe { Canceled::present(self.request) }),
             Claimed::No => {
                 // SAFETY: as above, the object exists.
-                let state = unsafe { Cell::of(self.request) }
-                    .map(|cell| cell.state.load(Ordering::Acquire));
-                if state == Some(SENT) {
+                let cell = unsafe { Cell::of(self.request) };
+                if cell.is_some_and(|cell| cell.state.is_sent()) {
                     Claim::Sent(StopSent(self))
                 } else {
                     Claim::Elsewhere(self)
