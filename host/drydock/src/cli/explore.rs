@@ -151,7 +151,7 @@ fn try_explore(options: &Options) -> Result<Exit, String> {
     let Some((finding, _)) = summary.findings.first() else {
         return Ok(Exit::Clean);
     };
-    print!("{}", finding.report);
+    println!("{}", finding.report.trim_end());
     let found_by = format!("{how}, schedule {}", finding.schedule);
     let headline = Some(finding.headline().to_owned());
     let recording = Recording::new(
@@ -212,7 +212,7 @@ fn try_replay(file: &Path) -> Result<Exit, String> {
     println!("the same schedule, digest {:016x}", recording.digest);
     Ok(match report {
         Some(report) => {
-            print!("{report}");
+            println!("{}", report.trim_end());
             Exit::Violation
         }
         None => Exit::Clean,

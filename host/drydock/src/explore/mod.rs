@@ -14,6 +14,8 @@ mod ranges;
 mod recording;
 mod scenario;
 pub mod strategy;
+#[cfg(test)]
+mod tests;
 mod timeline;
 
 pub use observer::{Event, EventKind};

@@ -5,6 +5,7 @@
 
 use super::{begin, end, expect};
 use crate::nt::app::{Completion, Handle, Op, Process};
+use crate::nt::workitem;
 use crate::sched::{self, Event, Lock, world};
 use crate::stack::Stack;
 use crate::verify;
@@ -333,6 +334,8 @@ impl Plan {
         });
         drop((device, program));
         if self.unload {
+            // A file whose last request was completed at DISPATCH_LEVEL is closed by a worker thread.
+            workitem::wait_idle();
             let unloaded = if self.race == Race::Remove {
                 stack.node().wait_removed();
                 stack.unload()
