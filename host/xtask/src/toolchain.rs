@@ -69,6 +69,9 @@ const DEBIAN_CLIPPY: Need = Need {
     file: "/usr/bin/clippy-driver",
     package: "rust-web-clippy",
 };
+/// Debian's Rust before 1.91 (`rust-version` of the drivers) cannot compile them; a machine set up long ago, or from stale package
+/// lists, has one.
+const OLDEST_RUSTC: (u32, u32) = (1, 91);
 
 const DEBIAN_RUSTFMT: &str = "/usr/bin/rustfmt";
 const DEBIAN_FMT: &[Need] = &[
@@ -111,11 +114,12 @@ impl Rustc {
     pub fn for_app() -> Result<Self> {
         let rustc = rustc_with_target(APP_TARGET);
         let mut missing: Vec<&Need> = Vec::new();
-        if rustc.is_none() {
-            missing.extend(DEBIAN_RUST);
+        if MINGW_GCC.is_missing() {
+            missing.push(&MINGW_GCC);
         }
-        missing.push(&MINGW_GCC);
-        missing.retain(|need| need.is_missing());
+        if rustc.is_none() {
+            missing.extend(debian_rust_to_install());
+        }
         install(&missing)?;
         Ok(rustc.unwrap_or_else(Self::of_debian))
     }
@@ -127,7 +131,7 @@ impl Toolchain {
         let rustc = rustc_with_target(TARGET);
         let mut missing: Vec<&Need> = LLVM_NEEDS.iter().filter(|n| n.is_missing()).collect();
         if rustc.is_none() {
-            missing.extend(DEBIAN_RUST.iter().filter(|n| n.is_missing()));
+            missing.extend(debian_rust_to_install());
         }
         install(&missing)?;
         Ok(Self {
@@ -219,13 +223,11 @@ pub fn host_clippy(project: &Project) -> Result<Command> {
         command.env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
         return Ok(command);
     }
-    let needs = [&DEBIAN_RUST[0], &DEBIAN_CLIPPY];
-    install(
-        &needs
-            .into_iter()
-            .filter(|n| n.is_missing())
-            .collect::<Vec<_>>(),
-    )?;
+    let mut needs = debian_rust_to_install();
+    if DEBIAN_CLIPPY.is_missing() {
+        needs.push(&DEBIAN_CLIPPY);
+    }
+    install(&needs)?;
     command
         .env("RUSTC", DEBIAN_RUSTC)
         .env("RUSTC_WORKSPACE_WRAPPER", DEBIAN_CLIPPY.file);
@@ -244,6 +246,24 @@ impl Need {
     fn is_missing(&self) -> bool {
         !Path::new(self.file).exists()
     }
+}
+
+/// What of Debian's Rust is missing; all of it if it is too old, so that compiler, library source and lints stay one version.
+fn debian_rust_to_install() -> Vec<&'static Need> {
+    let old = process::output(Command::new(DEBIAN_RUSTC).arg("--version"))
+        .is_ok_and(|version| rustc_version(&version).is_some_and(|v| v < OLDEST_RUSTC));
+    let clippy = (old && !DEBIAN_CLIPPY.is_missing()).then_some(&DEBIAN_CLIPPY);
+    DEBIAN_RUST
+        .iter()
+        .filter(|need| old || need.is_missing())
+        .chain(clippy)
+        .collect()
+}
+
+/// Major and minor of what `rustc --version` says.
+fn rustc_version(says: &str) -> Option<(u32, u32)> {
+    let mut numbers = says.split_whitespace().nth(1)?.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 /// The rustc on the PATH, if `target` is installed for it.
@@ -285,12 +305,10 @@ fn install(missing: &[&Need]) -> Result<()> {
     apt.args(["install", "--yes", "--no-install-recommends"])
         .args(&packages);
     apt.env("DEBIAN_FRONTEND", "noninteractive");
-    if process::output(&mut apt).is_err() {
-        // A fresh machine may have no package lists yet.
-        let mut update = apt_get().context("apt-get")?;
-        process::output(update.arg("update"))?;
-        process::output(&mut apt).with_context(|| format!("run by hand: sudo {by_hand}"))?;
-    }
+    // Always: a fresh machine has no package lists, or lists from before the compiler's last security update.
+    let mut update = apt_get().context("apt-get")?;
+    process::output(update.arg("update"))?;
+    process::output(&mut apt).with_context(|| format!("run by hand: sudo {by_hand}"))?;
     if let Some(still) = missing.iter().find(|n| n.is_missing()) {
         bail!(
             "package {} was installed but {} is not there",
@@ -318,4 +336,21 @@ fn apt_get() -> Option<Command> {
     let mut apt = Command::new("sudo");
     apt.args(["-n", "apt-get"]);
     Some(apt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_compiler_is_told_from_a_new_one() {
+        assert_eq!(
+            rustc_version("rustc 1.96.0 (ac68faa20 2026-05-25)"),
+            Some((1, 96))
+        );
+        let old =
+            rustc_version("rustc 1.85.0 (4d91de4e4 2025-02-17) (built from a source tarball)");
+        assert!(old.is_some_and(|version| version < OLDEST_RUSTC));
+        assert_eq!(rustc_version("cargo-fmt"), None);
+    }
 }
