@@ -4,30 +4,24 @@
 //! whose cancel handler ran is taken off by that handler with [`ParkedList::remove`]; one that nobody removed is
 //! found out when it is taken: its `unpark` returns false.
 
-use core::{
-    marker::PhantomData,
-    ptr::{self, NonNull},
-    sync::atomic::Ordering,
-};
-
-use wdk_sys::WDFREQUEST__;
+use core::{marker::PhantomData, ptr, sync::atomic::Ordering};
 
 use crate::{
     Status,
     clock::Instant,
     cx::{Cx, Place},
     lock::SpinLock,
-    request::{Cell, FileKey, Kind, Owned, Parked},
+    request::{Cell, FileKey, Kind, Owned, Parked, RawParked},
 };
 
 /// The part of a request's cell that a list uses. All zero is valid.
 ///
-/// Invariant: while the cell's `list` names a list, these are read and written under the lock of that list only, and `request` is the
-/// reference of the token put there; while `list` is 0 nobody touches them but the list that is about to set it.
+/// Invariant: while the cell's `list` names a list, these are read and written under the lock of that list only, and `token` is the
+/// one put there, of the list's kind; while `list` is 0 nobody touches them but the list that is about to set it.
 pub(crate) struct Links {
     next: *const Cell,
     previous: *const Cell,
-    request: *mut WDFREQUEST__,
+    token: RawParked,
     due: Instant,
     key: Option<FileKey>,
 }
@@ -59,16 +53,15 @@ unsafe fn links<'a>(cell: *const Cell) -> Option<&'a mut Links> {
 }
 
 impl Ends {
-    /// Takes `cell` off. The caller holds the lock and gets the token's reference.
-    fn unlink(&mut self, cell: *const Cell) -> Option<NonNull<WDFREQUEST__>> {
+    /// Takes `cell` off. The caller holds the lock and gets the token; none if the cell is on no list.
+    fn unlink(&mut self, cell: *const Cell) -> RawParked {
         // SAFETY: on this list (callers found it there), lock held.
-        let (next, previous, request) = unsafe { links(cell) }.map(|links| {
-            (
-                core::mem::replace(&mut links.next, ptr::null()),
-                core::mem::replace(&mut links.previous, ptr::null()),
-                core::mem::replace(&mut links.request, ptr::null_mut()),
-            )
-        })?;
+        let Some(links_of_it) = (unsafe { links(cell) }) else {
+            return RawParked::NONE;
+        };
+        let next = core::mem::replace(&mut links_of_it.next, ptr::null());
+        let previous = core::mem::replace(&mut links_of_it.previous, ptr::null());
+        let token = core::mem::replace(&mut links_of_it.token, RawParked::NONE);
         // SAFETY: a neighbour on the same list.
         match unsafe { links(previous) } {
             Some(before) => before.next = next,
@@ -84,7 +77,7 @@ impl Ends {
             cell.list.store(0, Ordering::Release);
         }
         self.length = self.length.saturating_sub(1);
-        NonNull::new(request)
+        token
     }
 
     /// The first cell that satisfies `wanted`, from the head.
@@ -136,7 +129,7 @@ impl<K: Kind> ParkedList<K> {
             // SAFETY: the token keeps the object.
             let shared = unsafe { cell.as_ref() };
             // A cancel handler that runs from now on blocks on this lock in `remove` and then finds the request here.
-            if !shared.state.is_parked() {
+            if !parked.lasts(shared) {
                 return (false, Some(parked));
             }
             let cell: *const Cell = cell.as_ptr();
@@ -144,7 +137,7 @@ impl<K: Kind> ParkedList<K> {
             let stale = if shared.list.load(Ordering::Acquire) == identity {
                 ends.unlink(cell)
             } else {
-                None
+                RawParked::NONE
             };
             if shared
                 .list
@@ -172,20 +165,20 @@ impl<K: Kind> ParkedList<K> {
                 Some(links) => links.previous = cell,
                 None => ends.tail = cell,
             }
-            let request = parked.into_raw().as_ptr();
+            let token = parked.into_raw();
             // SAFETY: the cell being inserted, now referenced by the list.
             if let Some(links) = unsafe { links(cell) } {
                 *links = Links {
                     next,
                     previous: before,
-                    request,
+                    token,
                     due,
                     key,
                 };
             }
             ends.length = ends.length.saturating_add(1);
             // SAFETY: the token of this kind that `insert` had put there.
-            (true, stale.map(|stale| unsafe { Parked::from_raw(stale) }))
+            (true, unsafe { Parked::from_raw(stale) })
         });
         // References are given back outside the lock: the last one destroys the object.
         drop(leftover);
@@ -197,12 +190,11 @@ impl<K: Kind> ParkedList<K> {
         cx: &mut Cx<'_, impl Place>,
         wanted: impl FnMut(&Links) -> bool,
     ) -> Option<Parked<K>> {
-        let request = self.ends.with(cx, |ends| {
-            let cell = ends.find(wanted)?;
-            ends.unlink(cell)
-        })?;
+        let token = self
+            .ends
+            .with(cx, |ends| ends.find(wanted).map(|cell| ends.unlink(cell)))?;
         // SAFETY: `insert` put a token of this kind there; unlinking hands it out once.
-        Some(unsafe { Parked::from_raw(request) })
+        unsafe { Parked::from_raw(token) }
     }
 
     /// Takes the first request that is due at `now`.
@@ -235,13 +227,11 @@ impl<K: Kind> ParkedList<K> {
             if cell.list.load(Ordering::Acquire) == identity {
                 ends.unlink(cell)
             } else {
-                None
+                RawParked::NONE
             }
         });
         // SAFETY: a token of this kind, handed out once. Its reference goes outside the lock.
-        taken
-            .map(|request| unsafe { Parked::<K>::from_raw(request) })
-            .is_some()
+        unsafe { Parked::<K>::from_raw(taken) }.is_some()
     }
 
     /// Makes every request that is here due at `now`, those that were due before left alone. IRQL <= `DISPATCH_LEVEL`.
@@ -296,11 +286,11 @@ impl<K: Kind> Drop for ParkedList<K> {
     fn drop(&mut self) {
         let ends = self.ends.get_mut();
         while !ends.head.is_null() {
-            let Some(request) = ends.unlink(ends.head) else {
-                return;
-            };
+            let token = ends.unlink(ends.head);
             // SAFETY: a token of this kind, handed out once.
-            drop(unsafe { Parked::<K>::from_raw(request) });
+            if unsafe { Parked::<K>::from_raw(token) }.is_none() {
+                return;
+            }
         }
     }
 }

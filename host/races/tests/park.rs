@@ -17,7 +17,7 @@ mod state;
 use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Mutex};
 use loom::thread;
-use state::{Claimed, State};
+use state::{Claimed, Generation, State};
 
 /// What the framework knows of the request.
 #[derive(Default)]
@@ -31,7 +31,7 @@ struct Mark {
 struct Bed {
     state: State,
     mark: Mutex<Mark>,
-    listed: Mutex<bool>,
+    listed: Mutex<Option<Generation>>,
     /// How often it was ended. Not atomic: two owners at once, or one that does not see what the one before it did, are a data race.
     ended: UnsafeCell<u32>,
 }
@@ -61,19 +61,29 @@ impl Bed {
         });
     }
 
-    /// `Request::park`, and `ParkedList::insert` of the token.
-    fn park(&self) {
-        self.state.filling();
+    /// `Request::park`: the token, or nothing if the cancellation was met and the request ended.
+    fn park(&self) -> Option<Generation> {
+        let parking = self.state.filling();
         if !self.mark() {
             self.state.idle();
-            return self.end();
+            self.end();
+            return None;
         }
-        if !self.state.marked() {
-            return self.end();
+        if !self.state.marked(parking) {
+            self.end();
+            return None;
         }
+        Some(parking)
+    }
+
+    /// It is parked, and `ParkedList::insert` puts the token on a list.
+    fn park_and_list(&self) {
+        let Some(token) = self.park() else {
+            return;
+        };
         let mut listed = self.listed.lock().unwrap();
-        if self.state.is_parked() {
-            *listed = true;
+        if self.state.is_parked(token) {
+            *listed = Some(token);
         }
     }
 
@@ -85,19 +95,36 @@ impl Bed {
             std::mem::take(&mut mark.cancelable)
         };
         if called && self.state.callback() {
-            *self.listed.lock().unwrap() = false;
+            *self.listed.lock().unwrap() = None;
             self.end();
         }
     }
 
-    /// A pump, an alarm or a stop handler tries to take it back and ends it.
-    fn finish(&self) -> bool {
-        match self.state.claim(|| self.unmark()) {
+    /// `Parked::unpark`, whose handler ends it.
+    fn unpark(&self, token: Generation) -> bool {
+        self.end_if(&self.state.claim(token, || self.unmark()))
+    }
+
+    /// A stop handler claims whatever it finds, and ends it.
+    fn stop(&self) -> bool {
+        self.end_if(&self.state.claim_any(|| self.unmark()))
+    }
+
+    fn end_if(&self, claimed: &Claimed) -> bool {
+        match claimed {
             Claimed::Owned | Claimed::Canceled => {
                 self.end();
                 true
             }
             Claimed::No => false,
+        }
+    }
+
+    /// The pump takes the token off the list, and the request back.
+    fn pump(&self) {
+        let token = self.listed.lock().unwrap().take();
+        if let Some(token) = token {
+            self.unpark(token);
         }
     }
 
@@ -140,20 +167,29 @@ fn race(parties: &'static [fn(&Bed)], after: fn(&Bed)) {
 /// A callback that comes before, while or after it is parked (R-CAN-23, R-CAN-41).
 #[test]
 fn a_cancel_while_it_is_being_parked_ends_it_once() {
-    race(&[Bed::park, Bed::cancel], |bed| {
+    race(&[Bed::park_and_list, Bed::cancel], |bed| {
         assert_eq!(bed.times_ended(), 1);
     });
 }
 
-/// A finisher that comes too early finds nothing and somebody is still there to end it (P-04).
+/// A stop handler that comes too early finds nothing and somebody is still there to end it (P-04).
 #[test]
-fn of_parking_cancelling_and_taking_back_exactly_one_ends_it() {
+fn of_parking_cancelling_and_stopping_exactly_one_ends_it() {
     race(
-        &[Bed::park, Bed::cancel, |bed| {
-            bed.finish();
+        &[Bed::park_and_list, Bed::cancel, |bed| {
+            bed.stop();
         }],
         |bed| assert_eq!(bed.times_ended(), 1),
     );
+}
+
+/// A pump that comes too early leaves the token for the next time it looks.
+#[test]
+fn of_parking_cancelling_and_pumping_exactly_one_ends_it() {
+    race(&[Bed::park_and_list, Bed::cancel, Bed::pump], |bed| {
+        bed.pump();
+        assert_eq!(bed.times_ended(), 1);
+    });
 }
 
 /// An alarm, a stop handler and a cancellation at once (R-CAN-32, R-QUE-127).
@@ -161,7 +197,7 @@ fn of_parking_cancelling_and_taking_back_exactly_one_ends_it() {
 fn two_finishers_and_a_cancel_end_it_once() {
     explore(|| {
         let bed = Arc::new(Bed::default());
-        bed.park();
+        let token = bed.park().unwrap();
         let others: Vec<_> = [false, true]
             .into_iter()
             .map(|cancels| {
@@ -170,12 +206,12 @@ fn two_finishers_and_a_cancel_end_it_once() {
                     if cancels {
                         bed.cancel();
                     } else {
-                        bed.finish();
+                        bed.stop();
                     }
                 })
             })
             .collect();
-        bed.finish();
+        bed.unpark(token);
         for one in others {
             one.join().unwrap();
         }
@@ -188,12 +224,12 @@ fn two_finishers_and_a_cancel_end_it_once() {
 fn one_of_two_finishers_takes_it_back() {
     explore(|| {
         let bed = Arc::new(Bed::default());
-        bed.park();
+        let token = bed.park().unwrap();
         let other = {
             let bed = Arc::clone(&bed);
-            thread::spawn(move || bed.finish())
+            thread::spawn(move || bed.stop())
         };
-        let mine = bed.finish();
+        let mine = bed.unpark(token);
         assert!(other.join().unwrap() != mine);
         assert_eq!(bed.times_ended(), 1);
     });
@@ -202,7 +238,34 @@ fn one_of_two_finishers_takes_it_back() {
 /// The order in `ParkedList::insert`: looked at under the list's lock, which the cancel handler takes afterwards.
 #[test]
 fn no_token_stays_on_the_list_of_a_request_its_cancel_handler_ended() {
-    race(&[Bed::park, Bed::cancel], |bed| {
-        assert!(!*bed.listed.lock().unwrap());
+    race(&[Bed::park_and_list, Bed::cancel], |bed| {
+        assert!(bed.listed.lock().unwrap().is_none());
+    });
+}
+
+/// A stop handler requeues a parked request (R-QUE-124); it is presented anew and parked again, while the finisher of the first
+/// parking is on its way. Whatever that one gets, it is not the second parking.
+#[test]
+fn a_token_takes_nothing_back_from_a_later_parking() {
+    explore(|| {
+        let bed = Arc::new(Bed::default());
+        let first = bed.park().unwrap();
+        let stopper = {
+            let bed = Arc::clone(&bed);
+            thread::spawn(move || {
+                let claimed = bed.state.claim_any(|| bed.unmark());
+                matches!(claimed, Claimed::Owned)
+                    .then(|| bed.park())
+                    .flatten()
+            })
+        };
+        let taken = bed.unpark(first);
+        let second = stopper.join().unwrap();
+        assert!(taken != second.is_some());
+        if let Some(second) = second {
+            assert!(!bed.unpark(first), "an old token");
+            assert!(bed.unpark(second));
+        }
+        assert_eq!(bed.times_ended(), 1);
     });
 }

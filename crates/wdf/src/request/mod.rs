@@ -14,6 +14,8 @@
 //!    v               ARRIVED: park returns       TAKEN: the cancel        v callback came first
 //!   SENT             the request as Canceled     handler runs            ARRIVED: unpark hands out Canceled
 //! ```
+//!
+//! The cell counts parkings: a [`Parked`] of an earlier one claims nothing, even if the request is parked again.
 
 mod buffers;
 mod cell;
@@ -45,6 +47,7 @@ pub use self::{
 pub(crate) use self::{
     cell::{Cell, attributes, context as request_context, first_presentation},
     complete::finish,
+    park::RawParked,
 };
 use crate::cx::Brand;
 

@@ -8,7 +8,12 @@ use core::{marker::PhantomData, mem::ManuallyDrop, ptr::NonNull};
 
 use wdk_sys::{WDFREQUEST, WDFREQUEST__, call_unsafe_wdf_function_binding};
 
-use super::{Canceled, Disposition, Kind, Request, cell::Cell, complete::finish, state::Claimed};
+use super::{
+    Canceled, Disposition, Kind, Request,
+    cell::Cell,
+    complete::finish,
+    state::{Claimed, Generation},
+};
 use crate::{
     Status,
     cx::{self, CanComplete, Cancel, Cx},
@@ -41,11 +46,27 @@ pub enum ParkError<'r, K: Kind> {
 /// A reference to a parked request: the right to try to take it back, not ownership.
 ///
 /// `Send + Sync + 'static`; keep it anywhere. Dropping it leaves the request parked: only its cancellation or a purge will end it.
-/// Invariant: owns one reference on the request object, whose cell therefore exists; one exists per parking.
+/// It is good for its own parking: once a stop handler has requeued the request, it takes nothing back, parked again or not.
+/// Invariant: owns one reference on the request object, whose cell therefore exists; `parking` is this one's, and one token exists per parking.
 #[must_use]
 pub struct Parked<K: Kind> {
     request: ObjectRef,
+    parking: Generation,
     kind: PhantomData<fn() -> K>,
+}
+
+/// What a [`Parked`] is made of, for a list that keeps it in the request's own cell. All zero is valid: none.
+#[derive(Clone, Copy)]
+pub(crate) struct RawParked {
+    request: *mut WDFREQUEST__,
+    parking: Generation,
+}
+
+impl RawParked {
+    pub(crate) const NONE: Self = Self {
+        request: core::ptr::null_mut(),
+        parking: Generation::NONE,
+    };
 }
 
 /// A request taken back.
@@ -74,7 +95,7 @@ impl<'r, K: Kind> Request<'r, K> {
             return Err(ParkError::NotParkable(self, Status::INVALID_PARAMETER));
         };
         let request = self.into_raw();
-        cell.state.filling();
+        let parking = cell.state.filling();
         // SAFETY: owned, not cancelable, with a queue or refused (R-CAN-20, R-CAN-21); the callback is for this kind.
         let status = unsafe {
             call_unsafe_wdf_function_binding!(
@@ -96,12 +117,13 @@ impl<'r, K: Kind> Request<'r, K> {
                 ParkError::NotParkable(unsafe { Request::present(request) }, status)
             });
         }
-        if cell.state.marked() {
+        if cell.state.marked(parking) {
             // INVARIANT: `reference` is the token's own; this is the one token of this parking.
             return Ok((
                 Disposition::gone(),
                 Parked {
                     request: reference,
+                    parking,
                     kind: PhantomData,
                 },
             ));
@@ -113,21 +135,29 @@ impl<'r, K: Kind> Request<'r, K> {
     }
 }
 
-/// Claims a parked request for the caller, who then owns it unless the result is `No`.
+/// Claims a request in whatever parking it is for the caller, who then owns it unless the result is `No`.
 ///
 /// # Safety
 /// The request's object exists during the call.
-pub(super) unsafe fn claim(request: WDFREQUEST) -> Claimed {
+pub(super) unsafe fn claim_any(request: WDFREQUEST) -> Claimed {
     // SAFETY: contract of this function.
     let Some(cell) = (unsafe { Cell::of(request) }) else {
         return Claimed::No;
     };
-    cell.state.claim(|| {
-        // SAFETY: marked, and from CLAIMED neither the callback nor anybody else completes it: unmark is legal (R-CAN-32).
-        let status =
-            unsafe { call_unsafe_wdf_function_binding!(WdfRequestUnmarkCancelable, request) };
-        Status::from_raw(status).is_success()
+    cell.state.claim_any(|| {
+        // SAFETY: inside `claim_any`, which calls this from CLAIMED.
+        unsafe { unmark(request) }
     })
+}
+
+/// `WdfRequestUnmarkCancelable`: true if the mark was taken off.
+///
+/// # Safety
+/// `request` is marked, and its cell is CLAIMED by the caller: neither the callback nor anybody else completes it (R-CAN-32).
+unsafe fn unmark(request: WDFREQUEST) -> bool {
+    // SAFETY: contract of this function.
+    let status = unsafe { call_unsafe_wdf_function_binding!(WdfRequestUnmarkCancelable, request) };
+    Status::from_raw(status).is_success()
 }
 
 impl<K: Kind> Parked<K> {
@@ -140,7 +170,14 @@ impl<K: Kind> Parked<K> {
     ) -> bool {
         let request: WDFREQUEST = self.request.raw().cast();
         // SAFETY: this value's reference keeps the object.
-        let unparked = match unsafe { claim(request) } {
+        let Some(cell) = (unsafe { Cell::of(request) }) else {
+            return false;
+        };
+        let claimed = cell.state.claim(self.parking, || {
+            // SAFETY: inside `claim`, which calls this from CLAIMED.
+            unsafe { unmark(request) }
+        });
+        let unparked = match claimed {
             Claimed::No => return false,
             // SAFETY: claimed: this call owns it; 'r is minted by `f`.
             Claimed::Owned => Unparked::Owned(unsafe { Request::present(request) }),
@@ -158,22 +195,31 @@ impl<K: Kind> Parked<K> {
         unsafe { Cell::of(self.request.raw().cast()) }.map(NonNull::from)
     }
 
+    /// Whether it can still take its request back.
+    pub(crate) fn lasts(&self, cell: &Cell) -> bool {
+        cell.state.is_parked(self.parking)
+    }
+
     /// Gives the reference up to the list that takes the token.
-    pub(crate) fn into_raw(self) -> NonNull<WDFREQUEST__> {
+    pub(crate) fn into_raw(self) -> RawParked {
         let this = ManuallyDrop::new(self);
-        // SAFETY: the handle of an ObjectRef is never null.
-        unsafe { NonNull::new_unchecked(this.request.raw().cast()) }
+        RawParked {
+            request: this.request.raw().cast(),
+            parking: this.parking,
+        }
     }
 
     /// # Safety
-    /// `request` came from [`into_raw`](Self::into_raw) of a token of kind `K`, and this is done once.
-    pub(crate) unsafe fn from_raw(request: NonNull<WDFREQUEST__>) -> Self {
+    /// `raw` is [`RawParked::NONE`], or came from [`into_raw`](Self::into_raw) of a token of kind `K`, and this is done once.
+    pub(crate) unsafe fn from_raw(raw: RawParked) -> Option<Self> {
+        let request = NonNull::new(raw.request)?;
         // SAFETY: the reference given up by `into_raw`.
         let request = unsafe { ObjectRef::adopt(request.cast()) };
-        Self {
+        Some(Self {
             request,
+            parking: raw.parking,
             kind: PhantomData,
-        }
+        })
     }
 }
 

@@ -3,24 +3,49 @@
 //! Nothing here calls the framework. The same source is explored under loom, its atomics visible (`host/races`): the module above
 //! says which `atomic` that is.
 
-use super::atomic::{AtomicU8, Ordering};
+use super::atomic::{AtomicU64, Ordering};
 
 /// A `Request` value, a handler or a finisher owns it.
-const IDLE: u8 = 0;
+const IDLE: u64 = 0;
 /// `park` is between its reference and the return of mark.
-const FILLING: u8 = 1;
+const FILLING: u64 = 1;
 /// Marked cancelable; nobody has claimed it.
-const PARKED: u8 = 2;
+const PARKED: u64 = 2;
 /// A finisher is inside unmark.
-const CLAIMED: u8 = 3;
+const CLAIMED: u64 = 3;
 /// The cancel callback came while FILLING or CLAIMED and left the request to that party.
-const ARRIVED: u8 = 4;
+const ARRIVED: u64 = 4;
 /// Unmark said canceled before the callback came: the callback takes it.
-const LOST: u8 = 5;
+const LOST: u64 = 5;
 /// The cancel callback took it.
-const TAKEN: u8 = 6;
+const TAKEN: u64 = 6;
 /// At an I/O target; the completion routine takes it.
-const SENT: u8 = 7;
+const SENT: u64 = 7;
+
+/// The low bits of the word are one of these; the others count parkings.
+const PHASE: u64 = 0xF;
+/// Parkings are counted in steps of this.
+const STEP: u64 = PHASE.wrapping_add(1);
+
+/// Which parking of its request: the next one is another, however alike.
+///
+/// Sixty bits: they do not come round in the life of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Generation(u64);
+
+impl Generation {
+    /// For all-zero places; no parking has it.
+    pub(crate) const NONE: Self = Self(0);
+
+    const fn of(word: u64) -> Self {
+        Self(word & !PHASE)
+    }
+
+    const fn in_phase(self, phase: u64) -> u64 {
+        self.0 | phase
+    }
+}
 
 /// What an attempt to claim a parked request gave.
 pub(crate) enum Claimed {
@@ -32,13 +57,19 @@ pub(crate) enum Claimed {
     No,
 }
 
-/// Invariant: it goes the ways drawn in the module above, and no others; of all parties at it exactly one may end the request. All zero is valid.
+/// Invariant: its phase goes the ways drawn in the module above, and no others; of all parties at it exactly one may end the request.
+/// Its generation changes in [`filling`](Self::filling) only, so a token of an earlier parking matches nothing ever after. All zero is valid.
 #[derive(Default)]
 #[repr(transparent)]
-pub(crate) struct State(AtomicU8);
+pub(crate) struct State(AtomicU64);
 
 impl State {
-    fn exchange(&self, from: u8, to: u8) -> bool {
+    /// The generation, for its owner: nobody else changes it.
+    fn generation(&self) -> Generation {
+        Generation::of(self.0.load(Ordering::Relaxed))
+    }
+
+    fn exchange(&self, from: u64, to: u64) -> bool {
         self.0
             .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
@@ -46,25 +77,29 @@ impl State {
 
     /// The caller owns the request: nothing else is going on.
     pub(crate) fn idle(&self) {
-        self.0.store(IDLE, Ordering::Release);
+        let idle = self.generation().in_phase(IDLE);
+        self.0.store(idle, Ordering::Release);
     }
 
-    /// The owner is about to mark it cancelable.
-    pub(crate) fn filling(&self) {
-        self.0.store(FILLING, Ordering::Release);
+    /// The owner is about to mark it cancelable: a parking of its own begins.
+    pub(crate) fn filling(&self) -> Generation {
+        let next = Generation(self.generation().0.wrapping_add(STEP));
+        self.0.store(next.in_phase(FILLING), Ordering::Release);
+        next
     }
 
     /// Mark succeeded. False: the callback came in between and has left the request, canceled, to the caller.
-    pub(crate) fn marked(&self) -> bool {
-        self.exchange(FILLING, PARKED) || {
+    pub(crate) fn marked(&self, parking: Generation) -> bool {
+        self.exchange(parking.in_phase(FILLING), parking.in_phase(PARKED)) || {
             self.idle();
             false
         }
     }
 
-    /// Claims a parked request: `unmark` is called by the one winner only, and says whether the framework took the mark off.
-    pub(crate) fn claim(&self, unmark: impl FnOnce() -> bool) -> Claimed {
-        if !self.exchange(PARKED, CLAIMED) {
+    /// Claims a parked request, if this is still the parking that is meant: `unmark` is called by the one winner only, and says
+    /// whether the framework took the mark off.
+    pub(crate) fn claim(&self, parking: Generation, unmark: impl FnOnce() -> bool) -> Claimed {
+        if !self.exchange(parking.in_phase(PARKED), parking.in_phase(CLAIMED)) {
             return Claimed::No;
         }
         if unmark() {
@@ -73,40 +108,46 @@ impl State {
             return Claimed::Owned;
         }
         // The callback has come or will (R-CAN-31): whoever is second here takes the request.
-        if self.exchange(CLAIMED, LOST) {
+        if self.exchange(parking.in_phase(CLAIMED), parking.in_phase(LOST)) {
             return Claimed::No;
         }
         self.idle();
         Claimed::Canceled
     }
 
+    /// Claims whatever parking there is: for a party that means the request and not a parking of it.
+    pub(crate) fn claim_any(&self, unmark: impl FnOnce() -> bool) -> Claimed {
+        self.claim(Generation::of(self.0.load(Ordering::Acquire)), unmark)
+    }
+
     /// The cancel callback came. True: it takes the request; false: it has left it to the party that is at it.
     pub(crate) fn callback(&self) -> bool {
         loop {
-            let state = self.0.load(Ordering::Acquire);
-            let next = match state {
+            let word = self.0.load(Ordering::Acquire);
+            let next = match word & PHASE {
                 FILLING | CLAIMED => ARRIVED,
                 PARKED | LOST => TAKEN,
                 _ => return false,
             };
-            if self.exchange(state, next) {
+            if self.exchange(word, Generation::of(word).in_phase(next)) {
                 return next == TAKEN;
             }
         }
     }
 
-    /// Whether it is parked and nobody has claimed it.
-    pub(crate) fn is_parked(&self) -> bool {
-        self.0.load(Ordering::Acquire) == PARKED
+    /// Whether this parking lasts and nobody has claimed it.
+    pub(crate) fn is_parked(&self, parking: Generation) -> bool {
+        self.0.load(Ordering::Acquire) == parking.in_phase(PARKED)
     }
 
     /// The owner is about to send it.
     pub(crate) fn sent(&self) {
-        self.0.store(SENT, Ordering::Release);
+        let sent = self.generation().in_phase(SENT);
+        self.0.store(sent, Ordering::Release);
     }
 
     /// Whether it is at an I/O target.
     pub(crate) fn is_sent(&self) -> bool {
-        self.0.load(Ordering::Acquire) == SENT
+        self.0.load(Ordering::Acquire) & PHASE == SENT
     }
 }

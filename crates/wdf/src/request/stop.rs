@@ -8,8 +8,8 @@ use core::marker::PhantomData;
 use wdk_sys::{WDFREQUEST, call_unsafe_wdf_function_binding};
 
 use super::{
-    Any, Canceled, Disposition, FileKey, Owned, Request, RequestContext, cell::Cell, park::claim,
-    sealed, state::Claimed,
+    Any, Canceled, Disposition, FileKey, Owned, Request, RequestContext, cell::Cell,
+    park::claim_any, sealed, state::Claimed,
 };
 use crate::{
     FinalStatus,
@@ -83,7 +83,7 @@ impl<'s> StopContext<'s> {
     #[must_use]
     pub fn claim(self, _cx: &Cx<'_, Stop>) -> Claim<'s> {
         // SAFETY: the framework keeps the object during the callback.
-        match unsafe { claim(self.request) } {
+        match unsafe { claim_any(self.request) } {
             Claimed::Owned => Claim::Owned(StopOwned {
                 // SAFETY: claimed: owned by this callback alone, under its brand.
                 request: unsafe { Request::present(self.request) },
