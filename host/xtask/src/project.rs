@@ -9,10 +9,13 @@ pub struct Project {
 }
 
 impl Project {
-    /// The repository this binary was built from.
+    /// The repository this command was run in.
+    ///
+    /// What cargo says now, before what it said when this binary was built: a build folder may have been copied from elsewhere.
     pub fn here() -> Self {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = manifest.ancestors().nth(2).unwrap_or(manifest);
+        let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+        let root = manifest.ancestors().nth(2).unwrap_or(&manifest);
         Self {
             root: root.to_path_buf(),
         }
