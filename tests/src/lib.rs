@@ -26,7 +26,7 @@ pub fn image(name: &str) -> PathBuf {
         .join(name);
     assert!(
         path.exists(),
-        "{} is not built: run `cargo xtask build` and `cargo xtask c-drivers` at the top of the repository",
+        "{} is not built: run `cargo xtask build`, `cargo xtask c-drivers` and `cargo xtask rust-drivers` at the top of the repository",
         path.display()
     );
     path

@@ -1,4 +1,4 @@
-//! Builds ferry.sys and pier.sys.
+//! Builds ferry.sys and pier.sys, and the drivers in Rust the scenarios load.
 
 use std::{
     fs,
@@ -10,16 +10,19 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     cross_cargo::{CrossCargo, Profile},
+    entry_stub,
+    kmdf::KmdfVersion,
     process,
     project::Project,
     toolchain::{TARGET, Toolchain},
     wdk_tree::WdkTree,
 };
 
-use crate::{entry_stub, kmdf::KmdfVersion};
-
-/// The driver packages of the workspace.
+/// The driver packages of the workspace that ship.
 pub const DRIVERS: &[&str] = &["ferry", "pier"];
+
+/// Where the drivers of the scenarios are: one package per folder, named like it.
+const TEST_DRIVERS: &str = "tests/drivers";
 
 /// What to build.
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +89,51 @@ pub fn image_folder(project: &Project, options: BuildOptions) -> PathBuf {
 
 /// Builds both drivers and copies image and map (and PDB) to the image folder.
 pub fn build(project: &Project, options: BuildOptions) -> Result<Vec<Image>> {
+    build_packages(project, options, DRIVERS, &image_folder(project, options))
+}
+
+/// Builds the test drivers named, or all of them, to `target/images/rust`.
+pub fn build_for_tests(
+    project: &Project,
+    options: BuildOptions,
+    names: &[String],
+) -> Result<Vec<Image>> {
+    let known = test_drivers(project)?;
+    if let Some(stranger) = names.iter().find(|name| !known.contains(name)) {
+        bail!(
+            "there is no driver {stranger} in {TEST_DRIVERS}; known: {}",
+            known.join(", ")
+        );
+    }
+    let wanted: Vec<&str> = known
+        .iter()
+        .filter(|name| names.is_empty() || names.contains(name))
+        .map(String::as_str)
+        .collect();
+    let folder = image_folder(project, options).join("rust");
+    build_packages(project, options, &wanted, &folder)
+}
+
+/// The folders of [`TEST_DRIVERS`].
+fn test_drivers(project: &Project) -> Result<Vec<String>> {
+    let folder = project.path(TEST_DRIVERS);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        let entry = entry?;
+        if entry.path().join("Cargo.toml").exists() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn build_packages(
+    project: &Project,
+    options: BuildOptions,
+    packages: &[&str],
+    folder: &Path,
+) -> Result<Vec<Image>> {
     let tools = Toolchain::find()?;
     let tree = WdkTree::assemble(project, &tools, options.kmdf)?;
     let cross = CrossCargo {
@@ -97,17 +145,16 @@ pub fn build(project: &Project, options: BuildOptions) -> Result<Vec<Image>> {
     entry_stub::build(&cross)?;
 
     let mut cargo = cross.workspace("build")?;
-    for driver in DRIVERS {
-        cargo.args(["--package", driver]);
+    for package in packages {
+        cargo.args(["--package", package]);
     }
     process::run_patched_cargo(&mut cargo)?;
 
     let built = tree.target.join(TARGET).join(options.profile.folder());
-    let folder = image_folder(project, options);
-    fs::create_dir_all(&folder)?;
-    DRIVERS
+    fs::create_dir_all(folder)?;
+    packages
         .iter()
-        .map(|driver| publish(&built, driver, &folder, options.profile))
+        .map(|package| publish(&built, package, folder, options.profile))
         .collect()
 }
 

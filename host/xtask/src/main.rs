@@ -92,6 +92,17 @@ enum Command {
         #[arg(long, default_value_t = KmdfVersion::DEFAULT)]
         kmdf: KmdfVersion,
     },
+    /// Build the drivers in Rust the scenarios load (tests/drivers), to target/images/rust
+    RustDrivers {
+        /// Only these
+        names: Vec<String>,
+        /// Unoptimised images with a PDB, to target/images/dev/rust
+        #[arg(long)]
+        dev: bool,
+        /// KMDF version the drivers ask for
+        #[arg(long, default_value_t = KmdfVersion::DEFAULT)]
+        kmdf: KmdfVersion,
+    },
     /// Compile a driver written in C to target/images/c/NAME.sys
     Cc {
         /// Name of the image, without .sys
@@ -160,6 +171,14 @@ fn run(command: Command) -> Result<()> {
         Command::Rules => rules::run(&project),
         Command::CDrivers { names, kmdf } => {
             for image in c_drivers::build(&project, kmdf, &names)? {
+                println!("{}", image.line(&project));
+            }
+            Ok(())
+        }
+        Command::RustDrivers { names, dev, kmdf } => {
+            let profile = if dev { Profile::Dev } else { Profile::Release };
+            let options = BuildOptions { kmdf, profile };
+            for image in drivers::build_for_tests(&project, options, &names)? {
                 println!("{}", image.line(&project));
             }
             Ok(())

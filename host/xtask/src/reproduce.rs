@@ -25,6 +25,7 @@ const SOURCES: &[&str] = &[
     "crates",
     "drivers",
     "cross",
+    "tests/drivers",
 ];
 
 /// Builds here and in a copy elsewhere, and compares the images.

@@ -194,6 +194,13 @@ fn build(project: &Project) -> Result<Count> {
     for image in c_drivers::build(project, KmdfVersion::DEFAULT, &[])? {
         println!("{}", image.line(project));
     }
+    let options = BuildOptions {
+        kmdf: KmdfVersion::DEFAULT,
+        profile: Profile::Release,
+    };
+    for image in drivers::build_for_tests(project, options, &[])? {
+        println!("{}", image.line(project));
+    }
     Ok(Count::ONE)
 }
 
