@@ -208,14 +208,19 @@ fn devices<'r>(
     for (number, device) in registry.devices().enumerate() {
         let in_flight = u32::try_from(device.counters.stats().in_flight).unwrap_or(u32::MAX);
         let (held, _) = device.held.counts();
-        let entry = Entry::new(
-            device.id.get(),
-            device.device_type(),
+        let entry = Entry {
+            header: Entry::expected(),
+            id: device.id.get(),
+            device_type: device.device_type(),
             in_flight,
             held,
-            device.delayed.len(cx),
-            0,
-        );
+            delayed: device.delayed.len(cx),
+            backlog: 0,
+            dropped: 0,
+            below: 0,
+            rules: 0,
+            policy: 0,
+        };
         if !output.append(entry.as_bytes()) {
             if number == 0 {
                 return Err(Status::BUFFER_TOO_SMALL);

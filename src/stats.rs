@@ -63,6 +63,13 @@ impl Counters {
             delayed: self.delayed.get(),
             failed,
             in_flight: sum(presented).saturating_sub(sum(ended)),
+            forgotten: 0,
+            backlogged: 0,
+            dropped: 0,
+            split: 0,
+            chunks: 0,
+            timed_out: 0,
+            aborted: 0,
         }
     }
 }

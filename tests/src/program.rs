@@ -215,7 +215,7 @@ impl Session {
     /// `IOCTL_FERRY_RELEASE` on the one filter device; says how many were released.
     #[must_use]
     pub fn release(&self, count: u32) -> u32 {
-        let release = Release::new(self.device().id, count);
+        let release = Release::new(self.device().id, count, 0, 0);
         self.query::<Released>(IOCTL_FERRY_RELEASE, release.as_bytes())
             .count
     }

@@ -47,7 +47,7 @@ rusty_fork_test! {
         refused(IOCTL_FERRY_HOLD, Hold::new(id + 1, ops::WRITE, 0, 0).as_bytes(), NtStatus::NO_SUCH_DEVICE, "no such device");
         refused(IOCTL_FERRY_DELAY, Delay::new(id, ops::READ, MAX_DELAY_MS + 1, 0).as_bytes(), NtStatus::INVALID_PARAMETER, "too long a delay");
         refused(IOCTL_FERRY_DELAY, Delay::new(0, ops::READ, 1, 0).as_bytes(), NtStatus::NO_SUCH_DEVICE, "device 0");
-        refused(IOCTL_FERRY_RELEASE, Release::new(id + 7, 0).as_bytes(), NtStatus::NO_SUCH_DEVICE, "no such device");
+        refused(IOCTL_FERRY_RELEASE, Release::new(id + 7, 0, 0, 0).as_bytes(), NtStatus::NO_SUCH_DEVICE, "no such device");
         refused(IOCTL_FERRY_STATS, Select::new(id, 0).as_bytes(), NtStatus::BUFFER_TOO_SMALL, "no room for the answer");
         refused(IOCTL_FERRY_INFO, &[], NtStatus::BUFFER_TOO_SMALL, "no room for the answer");
         let unknown = ControlCode::new(0x8F45, 0x8FF, Method::Buffered, ferry_abi::Access::Read);

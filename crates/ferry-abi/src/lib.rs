@@ -17,7 +17,7 @@ pub use code::{Access, ControlCode, Method};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Version of every structure in this crate. Raised when any layout or meaning changes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// First field of every structure: how long the sender thinks it is, and which contract it follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]

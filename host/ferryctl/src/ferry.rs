@@ -195,7 +195,7 @@ impl Ferry {
     /// The control failed.
     pub fn release(&self, device: u32, count: u32) -> Result<u32> {
         let what = "release requests";
-        let release = Release::new(device, count);
+        let release = Release::new(device, count, 0, 0);
         let done = control(
             &*self.device,
             control::IOCTL_FERRY_RELEASE,

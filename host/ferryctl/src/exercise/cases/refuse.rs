@@ -63,7 +63,7 @@ fn inputs(bed: &Bed<'_>) -> [(ControlCode, Vec<u8>); 5] {
         ),
         (
             control::IOCTL_FERRY_RELEASE,
-            Release::new(id, 0).as_bytes().to_vec(),
+            Release::new(id, 0, 0, 0).as_bytes().to_vec(),
         ),
         (
             control::IOCTL_FERRY_DELAY,
@@ -227,7 +227,7 @@ fn no_such_device(bed: &Bed<'_>) -> Result<()> {
             ),
             (
                 control::IOCTL_FERRY_RELEASE,
-                Release::new(id, 0).as_bytes().to_vec(),
+                Release::new(id, 0, 0, 0).as_bytes().to_vec(),
             ),
             (
                 control::IOCTL_FERRY_DELAY,
