@@ -1,22 +1,20 @@
-//! Device controls. Every input is validated before anything changes.
+//! Device controls that stand for work: the echoes and the sum.
 
-use core::sync::atomic::Ordering;
-
-use ferry_abi::{
-    Message, Refused,
-    pier::{
-        CAPACITY, IOCTL_PIER_ECHO, IOCTL_PIER_ECHO_DIRECT, IOCTL_PIER_ECHO_NEITHER,
-        IOCTL_PIER_SET_LATENCY, IOCTL_PIER_STATE, IOCTL_PIER_SUM, Latency, MAX_LATENCY_MS, State,
-    },
+use ferry_abi::pier::{
+    IOCTL_PIER_ECHO, IOCTL_PIER_ECHO_DIRECT, IOCTL_PIER_ECHO_NEITHER, IOCTL_PIER_SET_BOOST,
+    IOCTL_PIER_SET_FAULT, IOCTL_PIER_SET_LATENCY, IOCTL_PIER_SET_MAX_TRANSFER, IOCTL_PIER_STATE,
+    IOCTL_PIER_SUM,
 };
 use wdf::{
     Status,
     cx::{CanComplete, Cx},
     request::{Control, Disposition, Ioctl, Request, SharedIn, Written},
 };
-use zerocopy::IntoBytes;
 
-use crate::device::Port;
+use crate::{
+    device::{Port, Waited},
+    settings,
+};
 
 const ECHO: u32 = IOCTL_PIER_ECHO.0;
 const ECHO_DIRECT: u32 = IOCTL_PIER_ECHO_DIRECT.0;
@@ -24,6 +22,9 @@ const ECHO_NEITHER: u32 = IOCTL_PIER_ECHO_NEITHER.0;
 const SUM: u32 = IOCTL_PIER_SUM.0;
 const SET_LATENCY: u32 = IOCTL_PIER_SET_LATENCY.0;
 const STATE: u32 = IOCTL_PIER_STATE.0;
+const SET_MAX_TRANSFER: u32 = IOCTL_PIER_SET_MAX_TRANSFER.0;
+const SET_FAULT: u32 = IOCTL_PIER_SET_FAULT.0;
+const SET_BOOST: u32 = IOCTL_PIER_SET_BOOST.0;
 
 /// Whether the latency applies: to what stands for work, not to what manages the device.
 pub(crate) const fn takes_time(code: u32) -> bool {
@@ -39,21 +40,25 @@ enum Answer<'r> {
 }
 
 pub(crate) fn answer<'r>(
-    cx: &Cx<'_, impl CanComplete>,
+    cx: &mut Cx<'_, impl CanComplete>,
     port: &Port,
-    request: Request<'r, Ioctl>,
+    mut request: Request<'r, Ioctl>,
+    waited: Waited,
 ) -> Disposition<'r> {
-    let answered = request.try_with(cx, |request| match request.parameters().code {
-        ECHO | ECHO_DIRECT | ECHO_NEITHER => echo(request).map(Answer::Output),
-        SUM => sum(request).map(Answer::Count),
-        SET_LATENCY => set_latency(port, request).map(|()| Answer::Count(0)),
-        STATE => state(port, request).map(Answer::Output),
+    let answered = match request.parameters().code {
+        ECHO | ECHO_DIRECT | ECHO_NEITHER => echo(&mut request).map(Answer::Output),
+        SUM => sum(&mut request).map(Answer::Count),
+        STATE => settings::state(port, &mut request).map(Answer::Output),
+        SET_LATENCY => settings::latency(port, &mut request).map(|()| Answer::Count(0)),
+        SET_MAX_TRANSFER => settings::max_transfer(port, &mut request).map(|()| Answer::Count(0)),
+        SET_FAULT => settings::fault(cx, port, &mut request).map(|()| Answer::Count(0)),
+        SET_BOOST => settings::boost(port, &mut request).map(|()| Answer::Count(0)),
         _ => Err(Status::INVALID_DEVICE_REQUEST),
-    });
+    };
     match answered {
-        Ok((request, Answer::Output(written))) => request.complete_written(cx, written),
-        Ok((request, Answer::Count(information))) => request.complete_counted(cx, information),
-        Err(gone) => gone,
+        Ok(Answer::Output(written)) => request.complete_written(cx, written),
+        Ok(Answer::Count(information)) => request.complete_counted(cx, information),
+        Err(status) => request.complete_empty(cx, status),
     }
 }
 
@@ -97,51 +102,5 @@ fn sum_of_shared(data: &SharedIn<'_>) -> usize {
         }
         sum = sum.wrapping_add(sum_of(piece.get(..bytes).unwrap_or_default()));
         offset = offset.saturating_add(bytes);
-    }
-}
-
-/// The status that tells why a structure was refused.
-fn refused(why: Refused) -> Status {
-    match why {
-        Refused::Length => Status::INFO_LENGTH_MISMATCH,
-        Refused::Version => Status::REVISION_MISMATCH,
-    }
-}
-
-fn set_latency(port: &Port, request: &mut Request<'_, Ioctl>) -> Result<(), Status> {
-    let Control::Buffered(buffer) = request.buffers()? else {
-        return Err(Status::INVALID_DEVICE_REQUEST);
-    };
-    let latency = Latency::read(buffer.input()).map_err(refused)?;
-    if latency.milliseconds > MAX_LATENCY_MS || latency.reserved != 0 {
-        return Err(Status::INVALID_PARAMETER);
-    }
-    port.latency_ms
-        .store(latency.milliseconds, Ordering::Relaxed);
-    Ok(())
-}
-
-fn state<'r>(port: &Port, request: &mut Request<'r, Ioctl>) -> Result<Written<'r>, Status> {
-    let Control::Buffered(mut buffer) = request.buffers()? else {
-        return Err(Status::INVALID_DEVICE_REQUEST);
-    };
-    // This request is received and, by the time its answer is read, completed.
-    let (received, completed) = (
-        port.received.load(Ordering::Relaxed),
-        port.completed.load(Ordering::Relaxed),
-    );
-    let outstanding = u32::try_from(received.saturating_sub(completed)).unwrap_or(u32::MAX);
-    let state = State::new(
-        CAPACITY,
-        received,
-        completed,
-        port.latency_ms.load(Ordering::Relaxed),
-        outstanding,
-    );
-    let mut output = buffer.output();
-    if output.append(state.as_bytes()) {
-        Ok(output.written())
-    } else {
-        Err(Status::BUFFER_TOO_SMALL)
     }
 }

@@ -1,25 +1,34 @@
-//! The device: one power-managed queue in front of memory.
+//! The device: power-managed queues in front of memory.
 //!
-//! A request is owned by its handler, which answers it, or parked in [`Port::waiting`] until the latency is over; then the alarm's DPC
-//! takes it back and answers it. Its cancel handler, or `EvtIoStop`, may take it first.
+//! Reads, writes and controls are presented by a queue each. A request is owned by its handler, which answers it, or lets it wait: in
+//! [`Port::slow`] until the latency is over, where the framework has it; or parked in [`Port::stuck`], where nobody has it until it is canceled.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use ferry_abi::{guid::PIER_INTERFACE, pier::CAPACITY};
+use ferry_abi::{
+    guid::PIER_INTERFACE,
+    pier::{CAPACITY, DEFAULT_BOOST, ops},
+};
 use wdf::{
     Status,
     context::{Context, TypeInfo},
     cx::{Caller, CanComplete, Cx, Io, Passive},
-    device::{Device, DeviceContext, DeviceInit, IoType, Undecided},
+    device::{Device, DeviceContext, DeviceInit, IoType, PnpCallbacks, Undecided},
     file::Files,
     memory::Memory,
     parked_list::ParkedList,
-    queue::QueueConfig,
+    queue::{Queue, QueueConfig, wait_for_the_owner},
     request::{Any, AnyOf, CallerRequest, Disposition, Ioctl, Read, Request, Write},
     timer::Alarm,
 };
 
-use crate::{controls, handle, latency, storage};
+use crate::{
+    controls,
+    fault::{Faults, Verdict},
+    handle,
+    latency::{self, Slow},
+    storage, stuck,
+};
 
 /// Pool tag of the storage.
 const TAG: [u8; 4] = *b"Pier";
@@ -28,16 +37,39 @@ const TAG: [u8; 4] = *b"Pier";
 pub(crate) struct Port {
     /// What reads and writes reach.
     pub(crate) storage: Memory,
-    /// Requests that wait for their latency to pass, by due time.
-    pub(crate) waiting: ParkedList<Any>,
+    /// Requests that wait for their latency to pass, in the order they came.
+    pub(crate) slow: Queue,
     /// Goes off when the first of them is due.
     pub(crate) alarm: Alarm,
+    /// Requests that are not answered.
+    pub(crate) stuck: ParkedList<Any>,
+    /// Which requests fail.
+    pub(crate) faults: Faults,
     /// Latency of requests that arrive from now on, milliseconds.
     pub(crate) latency_ms: AtomicU32,
+    /// Longest read or write, bytes; 0: no limit.
+    pub(crate) max_transfer: AtomicU32,
+    /// Priority boost of completions from the DPC.
+    pub(crate) boost: AtomicU32,
     /// Requests presented.
     pub(crate) received: AtomicU64,
     /// Requests completed.
     pub(crate) completed: AtomicU64,
+    /// Requests a fault was applied to.
+    pub(crate) faulted: AtomicU64,
+    /// Requests kept across a power-down.
+    pub(crate) kept: AtomicU32,
+    /// Of these, seen again at power-up.
+    pub(crate) resumed: AtomicU32,
+    /// Requests answered by the DPC.
+    pub(crate) from_dpc: AtomicU32,
+}
+
+/// Whether a request is answered by its handler or, having waited, by the DPC.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waited {
+    No,
+    Yes,
 }
 
 impl Context for Port {
@@ -48,10 +80,19 @@ impl Context for Port {
 }
 
 impl DeviceContext for Port {
-    type Request = ();
+    type Request = Slow;
 }
 
 impl Port {
+    /// What becomes of a request of that operation (one of [`ops`]; 0: one that manages the device, which no fault touches).
+    fn judge(&self, cx: &mut Cx<'_, impl CanComplete>, op: u32) -> Verdict {
+        let verdict = self.faults.judge(cx, op);
+        if verdict != Verdict::Sound {
+            self.faulted.fetch_add(1, Ordering::Relaxed);
+        }
+        verdict
+    }
+
     /// A request goes back to its queue: it will be presented, and counted, again.
     pub(crate) fn uncount(&self) {
         self.received.fetch_sub(1, Ordering::Relaxed);
@@ -72,6 +113,7 @@ pub(crate) fn add(
     init.io_type(IoType::Direct);
     init.in_caller_context(in_caller_context);
     init.files(Files::new(handle::opened).cleanup(handle::closing));
+    init.pnp(PnpCallbacks::new().self_managed_io_restart(latency::awake));
     let device = init.create::<Port>(cx)?;
     device.interface(
         cx,
@@ -82,23 +124,37 @@ pub(crate) fn add(
             PIER_INTERFACE.data4,
         ),
     )?;
+    let slow = QueueConfig::manual()
+        .power_managed()
+        .canceled_on_queue(latency::canceled)
+        // What was taken out is being answered.
+        .stop(wait_for_the_owner)
+        .create(cx, &device)?;
     let capacity = usize::try_from(CAPACITY).map_err(|_| Status::INSUFFICIENT_RESOURCES)?;
     let port = Port {
         storage: Memory::new(cx, &device, TAG, capacity)?,
-        waiting: ParkedList::new()?,
+        slow,
         alarm: Alarm::new(cx, &device, latency::over)?,
+        stuck: ParkedList::new()?,
+        faults: Faults::none()?,
         latency_ms: AtomicU32::new(0),
+        max_transfer: AtomicU32::new(0),
+        boost: AtomicU32::new(DEFAULT_BOOST),
         received: AtomicU64::new(0),
         completed: AtomicU64::new(0),
+        faulted: AtomicU64::new(0),
+        kept: AtomicU32::new(0),
+        resumed: AtomicU32::new(0),
+        from_dpc: AtomicU32::new(0),
     };
-    // The framework keeps the queue with the device; nothing here names it again.
+    // The framework keeps the queues with the device; nothing here names them again.
     QueueConfig::parallel(None)
         .default_queue()
         .power_managed()
         .read(read)
         .write(write)
         .ioctl(ioctl)
-        .stop(latency::stop)
+        .stop(stuck::stop)
         .create(cx, &device)?;
     device.install(port)?;
     Ok(())
@@ -150,22 +206,39 @@ fn ioctl<'r>(
     if controls::takes_time(request.parameters().code) {
         latency::wait_or_answer(cx, port, request.any())
     } else {
-        answer(cx, port, request.any())
+        answer(cx, port, request.any(), Waited::No)
     }
 }
 
-/// Does what the request asks for and completes it.
+/// Does what the request asks for, or what the fault in force says, and completes it or leaves it stuck.
 pub(crate) fn answer<'r>(
-    cx: &Cx<'_, impl CanComplete>,
+    cx: &mut Cx<'_, impl CanComplete>,
     port: &Port,
     request: Request<'r, Any>,
+    waited: Waited,
 ) -> Disposition<'r> {
+    let request = request.classify();
+    let op = match &request {
+        AnyOf::Read(_) => ops::READ,
+        AnyOf::Write(_) => ops::WRITE,
+        AnyOf::Ioctl(control) if controls::takes_time(control.parameters().code) => ops::CONTROL,
+        AnyOf::Ioctl(_) | AnyOf::InternalIoctl(_) | AnyOf::Other(_) => 0,
+    };
+    let most = match port.judge(cx, op) {
+        Verdict::Sound => usize::MAX,
+        Verdict::Short(bytes) => bytes,
+        Verdict::Fail(status) => {
+            port.count_completed();
+            return request.any().complete_empty(cx, status);
+        }
+        Verdict::Stuck => return stuck::keep(cx, port, request.any()),
+    };
     // Before the completion, so that whoever saw it finds it counted.
     port.count_completed();
-    match request.classify() {
-        AnyOf::Read(request) => storage::read(cx, port, request),
-        AnyOf::Write(request) => storage::write(cx, port, request),
-        AnyOf::Ioctl(request) => controls::answer(cx, port, request),
+    match request {
+        AnyOf::Read(request) => storage::read(cx, port, request, most, waited),
+        AnyOf::Write(request) => storage::write(cx, port, request, most, waited),
+        AnyOf::Ioctl(request) => controls::answer(cx, port, request, waited),
         AnyOf::InternalIoctl(request) => request.complete_empty(cx, Status::INVALID_DEVICE_REQUEST),
         AnyOf::Other(request) => request.complete_empty(cx, Status::INVALID_DEVICE_REQUEST),
     }

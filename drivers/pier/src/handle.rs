@@ -1,4 +1,4 @@
-//! Open handles: closing one ends the requests that wait in pier on its behalf.
+//! Open handles: closing one ends the requests that are stuck in pier on its behalf.
 
 use wdf::{
     Status,
@@ -6,10 +6,10 @@ use wdf::{
     cx::{Cx, FileEvent},
     device::Device,
     file::NewFile,
-    request::{Create, Disposition, FileKey, Request, Unparked},
+    request::{Create, Disposition, FileKey, Request},
 };
 
-use crate::device::Port;
+use crate::{device::Port, stuck};
 
 /// An open handle.
 pub(crate) struct Handle {
@@ -39,16 +39,9 @@ pub(crate) fn opened<'r>(
     request.complete(cx, status)
 }
 
-/// `EvtFileCleanup`: the framework ends what waits in queues; what is parked is pier's to end (R-CAN-60).
+/// `EvtFileCleanup`: the framework ends what waits in queues; what is stuck is pier's to end (R-CAN-60).
 pub(crate) fn closing(cx: &mut Cx<'_, FileEvent>, port: &Device<Port>, handle: &Handle) {
-    let Some(key) = handle.key else { return };
-    while let Some(token) = port.waiting.take_of(cx, key) {
-        token.unpark(cx, |cx, request| {
-            port.count_completed();
-            match request {
-                Unparked::Owned(request) => request.complete_empty(cx, Status::CANCELLED),
-                Unparked::Canceled(request) => request.complete(cx, Status::CANCELLED),
-            }
-        });
+    if let Some(key) = handle.key {
+        stuck::end_of(cx, port, key);
     }
 }

@@ -1,38 +1,43 @@
-//! Slowness: requests parked until their time has come, answered from the alarm's DPC.
+//! Slowness: requests wait in a manual queue until their time has come, and are answered from the alarm's DPC.
+//!
+//! Ownership: a handler gives a slow request to the framework, by forwarding it to [`Port::slow`]. There the framework has it: it ends it
+//! when it is canceled or its handle is closed, and keeps it while the device is not in D0, so that no power-down waits for a
+//! latency. The DPC takes it out and answers it.
 
-use core::sync::atomic::Ordering;
+use core::{
+    cell::Cell,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use wdf::{
     Status,
     clock::{Instant, Span},
-    cx::{Cancel, Cx, Io, Stop, TimerTick},
+    context::{Context, TypeInfo},
+    cx::{Cancel, Cx, Io, Pnp, TimerTick},
     device::Device,
-    request::{
-        Any, Canceled, Claim, Disposition, OnCancel, ParkError, Request, StopAction, StopContext,
-        StopReason, Unparked,
-    },
+    queue::{Found, Retrieved},
+    request::{Any, Canceled, Disposition, Request, RequestContext},
 };
 
-use crate::device::{Port, answer};
+use crate::device::{Port, Waited, answer};
 
-/// Gets a waiting request that was canceled.
-struct Waiting;
+/// What pier notes on a request.
+#[derive(Default)]
+pub(crate) struct Slow {
+    /// When it is answered, in units of the clock.
+    due: AtomicU64,
+}
 
-impl OnCancel<Any> for Waiting {
-    type Device = Port;
-
-    fn canceled<'r>(
-        cx: &mut Cx<'_, Cancel>,
-        port: &Device<Port>,
-        request: Canceled<'r, Any>,
-    ) -> Disposition<'r> {
-        port.waiting.remove(cx, &request);
-        port.count_completed();
-        request.complete(cx, Status::CANCELLED)
+impl Context for Slow {
+    fn info() -> &'static TypeInfo<Self> {
+        static INFO: TypeInfo<Slow> = TypeInfo::new(c"Slow");
+        &INFO
     }
 }
 
-/// Answers now, or parks the request for as long as the latency says.
+impl RequestContext for Slow {}
+
+/// Answers now, or lets the request wait for as long as the latency says.
 pub(crate) fn wait_or_answer<'r>(
     cx: &mut Cx<'_, Io>,
     port: &Device<Port>,
@@ -40,73 +45,67 @@ pub(crate) fn wait_or_answer<'r>(
 ) -> Disposition<'r> {
     let millis = port.latency_ms.load(Ordering::Relaxed);
     if millis == 0 {
-        return answer(cx, port, request);
+        return answer(cx, port, request, Waited::No);
     }
     let due = Instant::now().after(Span::from_millis(millis));
-    let file = request.file_key();
-    match request.park::<Waiting>() {
-        Ok((parked, token)) => {
-            // Not on the list: canceled already, and its handler has it.
-            if port.waiting.insert(cx, token, due, file) {
-                port.alarm.ask(cx, due);
-            }
-            parked
+    if let Some(slow) = request.context::<Slow>() {
+        slow.due.store(due.units(), Ordering::Release);
+    }
+    match request.forward(cx, &port.slow) {
+        Ok(gone) => {
+            port.alarm.ask(cx, due);
+            gone
         }
-        Err(ParkError::Canceled(request)) => {
+        Err((request, _)) => {
+            // The queue is purged: the device is going.
             port.count_completed();
-            request.complete(cx, Status::CANCELLED)
-        }
-        Err(ParkError::NotParkable(request, status)) => {
-            port.count_completed();
-            request.complete_empty(cx, status)
+            request.complete_empty(cx, Status::DEVICE_NOT_CONNECTED)
         }
     }
 }
 
-/// The alarm: answers everything whose time has come. `DISPATCH_LEVEL`.
+/// The alarm: answers everything whose time has come, in the order it arrived. `DISPATCH_LEVEL`.
 pub(crate) fn over(cx: &mut Cx<'_, TimerTick>, port: &Device<Port>) {
     port.alarm.rang(cx);
-    while let Some(token) = port.waiting.take_due(cx, Instant::now()) {
-        token.unpark(cx, |cx, request| match request {
-            Unparked::Owned(request) => answer(cx, port, request),
-            Unparked::Canceled(request) => {
-                port.count_completed();
-                request.complete(cx, Status::CANCELLED)
-            }
+    loop {
+        let (now, first) = (Instant::now(), Cell::new(None));
+        let is_due = |found: &Found| {
+            let due = found.context::<Slow>().map_or(now, |slow| {
+                Instant::from_units(slow.due.load(Ordering::Acquire))
+            });
+            first.set(Some(due));
+            due <= now
+        };
+        let retrieved = port.slow.retrieve_next_if(cx, is_due, |cx, request| {
+            port.from_dpc.fetch_add(1, Ordering::Relaxed);
+            answer(cx, port, request, Waited::Yes)
         });
-    }
-    if let Some(next) = port.waiting.next_due(cx) {
-        port.alarm.ask(cx, next);
+        match retrieved {
+            Ok(Retrieved::Done) => {}
+            Ok(Retrieved::NotYet) => {
+                if let Some(first) = first.get() {
+                    port.alarm.ask(cx, first);
+                }
+                return;
+            }
+            // Nothing waits, or the queue does not deliver (R-QUE-92): `awake` rings again.
+            Ok(Retrieved::Empty) | Err(_) => return,
+        }
     }
 }
 
-/// `EvtIoStop`: a waiting request goes back to the queue to wait for power, or ends with the device; whoever else has one finishes soon.
-pub(crate) fn stop<'s>(
-    cx: &mut Cx<'_, Stop>,
+/// `EvtDeviceSelfManagedIoRestart`: the queues deliver again (R-DEV-60); what became due meanwhile is late.
+pub(crate) fn awake(cx: &mut Cx<'_, Pnp>, port: &Device<Port>) -> Result<(), Status> {
+    port.alarm.ask(cx, Instant::now());
+    Ok(())
+}
+
+/// `EvtIoCanceledOnQueue`: a slow request was canceled, its handle closed, or the queue purged.
+pub(crate) fn canceled<'r>(
+    cx: &mut Cx<'_, Cancel>,
     port: &Device<Port>,
-    request: StopContext<'s>,
-) -> StopAction<'s> {
-    let reason = request.reason();
-    match request.claim(cx) {
-        Claim::Owned(request) => {
-            port.waiting.remove(cx, &request);
-            if reason == StopReason::Suspend {
-                port.uncount();
-            }
-            match request.requeue(cx) {
-                Ok(requeued) => requeued,
-                Err(request) => {
-                    port.count_completed();
-                    request.complete(cx, Status::DEVICE_NOT_CONNECTED)
-                }
-            }
-        }
-        Claim::Canceled(request) => {
-            port.waiting.remove(cx, &request);
-            port.count_completed();
-            request.complete(cx, Status::CANCELLED).into()
-        }
-        Claim::Sent(request) => request.leave(),
-        Claim::Elsewhere(request) => request.leave(),
-    }
+    request: Canceled<'r, Any>,
+) -> Disposition<'r> {
+    port.count_completed();
+    request.complete(cx, Status::CANCELLED)
 }

@@ -1,4 +1,5 @@
-//! pier: the lower device ferry carries requests to. Memory behind reads and writes, controls that echo, and a latency to play slow.
+//! pier: the lower device ferry carries requests to. Memory behind reads and writes, controls that echo, and the ways of a bad device:
+//! slow, short of breath, failing, stuck.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -7,9 +8,12 @@ extern crate wdk_panic;
 
 mod controls;
 mod device;
+mod fault;
 mod handle;
 mod latency;
+mod settings;
 mod storage;
+mod stuck;
 
 use wdf::{
     Status,

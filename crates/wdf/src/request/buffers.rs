@@ -54,6 +54,12 @@ impl SharedIn<'_> {
         self.length == 0
     }
 
+    /// Looks at no more than the first `bytes` from now on.
+    pub fn limit(&mut self, bytes: usize) {
+        // Lowering the length keeps the invariant.
+        self.length = self.length.min(bytes);
+    }
+
     /// Copies what lies at `offset` into `to` and says how many bytes that were.
     pub fn copy_to(&self, offset: usize, to: &mut [u8]) -> usize {
         let bytes = self.length.saturating_sub(offset).min(to.len());
@@ -97,6 +103,12 @@ impl<'r> Output<'_, 'r> {
     #[must_use]
     pub const fn room(&self) -> usize {
         self.room.saturating_sub(self.used)
+    }
+
+    /// Takes no more than `bytes` from now on, even where more would fit.
+    pub fn limit(&mut self, bytes: usize) {
+        // Lowering the room keeps the invariant: `used` is not lowered below what was written.
+        self.room = self.room.min(self.used.saturating_add(bytes));
     }
 
     /// Appends `bytes` if all of them fit, else nothing.

@@ -49,6 +49,19 @@ pub enum AnyOf<'r> {
     Other(Request<'r, Any>),
 }
 
+impl<'r> AnyOf<'r> {
+    /// Forgets the kind again. The request stays owned by the same callback.
+    pub fn any(self) -> Request<'r, Any> {
+        match self {
+            Self::Read(request) => request.any(),
+            Self::Write(request) => request.any(),
+            Self::Ioctl(request) => request.any(),
+            Self::InternalIoctl(request) => request.any(),
+            Self::Other(request) => request,
+        }
+    }
+}
+
 impl<'r> Request<'r, Any> {
     /// Finds out what this request is. Stands for `WdfRequestGetParameters`. Ownership stays with the caller.
     #[must_use]
