@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     project::Project,
-    toolchain::{self, TARGET, Toolchain},
+    toolchain::{self, Toolchain},
     wdk_tree::WdkTree,
 };
 
@@ -67,9 +67,10 @@ impl CrossCargo<'_> {
         cargo.env("WDK_MANIFEST", self.tree.driver_model_manifest());
         cargo.env("LIBCLANG_PATH", self.tools.libclang());
         // wdk-sys compiles a little C; the names choose the MSVC driver mode.
-        cargo.env("CC_x86_64_pc_windows_msvc", self.clang_cl()?);
-        cargo.env("AR_x86_64_pc_windows_msvc", self.tools.llvm("llvm-lib"));
-        cargo.env("CFLAGS_x86_64_pc_windows_msvc", "-w");
+        let target = self.tree.arch.variable();
+        cargo.env(format!("CC_{target}"), self.clang_cl()?);
+        cargo.env(format!("AR_{target}"), self.tools.llvm("llvm-lib"));
+        cargo.env(format!("CFLAGS_{target}"), "-w");
         Ok(cargo)
     }
 
@@ -86,7 +87,9 @@ impl CrossCargo<'_> {
             .env("RUSTC_BOOTSTRAP", "1");
         cargo.env("CARGO_ENCODED_RUSTFLAGS", self.rustflags().join("\u{1f}"));
         cargo.env("CARGO_TARGET_DIR", &self.tree.target);
-        cargo.arg(subcommand).args(["--target", TARGET]);
+        cargo
+            .arg(subcommand)
+            .args(["--target", self.tree.arch.triple()]);
         if self.tools.rustc.build_std {
             cargo.arg("-Zbuild-std=core,alloc");
         }

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 
 use crate::{
+    arch::Arch,
     audit,
     cross_cargo::Profile,
     dock::Dock,
@@ -17,6 +18,7 @@ pub fn run(project: &Project) -> Result<()> {
     let options = BuildOptions {
         kmdf: KmdfVersion::DEFAULT,
         profile: Profile::Release,
+        arch: Arch::Amd64,
     };
     for image in drivers::build(project, options)? {
         println!("{}", image.line(project));

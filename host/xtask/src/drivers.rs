@@ -3,18 +3,21 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    arch::Arch,
     cross_cargo::{CrossCargo, Profile},
     entry_stub,
     kmdf::KmdfVersion,
+    package::Stamp,
     process,
     project::Project,
-    toolchain::{TARGET, Toolchain},
+    toolchain::{self, Toolchain},
     wdk_tree::WdkTree,
 };
 
@@ -31,6 +34,8 @@ pub struct BuildOptions {
     pub kmdf: KmdfVersion,
     /// How they are compiled.
     pub profile: Profile,
+    /// What they are compiled for.
+    pub arch: Arch,
 }
 
 /// A finished image.
@@ -73,18 +78,17 @@ impl Image {
 
 /// Where the images of these options go: the default ones straight into `target/images`.
 pub fn image_folder(project: &Project, options: BuildOptions) -> PathBuf {
-    let mut name = String::new();
+    let mut name = Vec::new();
+    if options.arch != Arch::Amd64 {
+        name.push(options.arch.to_string());
+    }
     if options.kmdf != KmdfVersion::DEFAULT {
-        name = format!("kmdf-{}", options.kmdf);
+        name.push(format!("kmdf-{}", options.kmdf));
     }
     if options.profile == Profile::Dev {
-        name = if name.is_empty() {
-            "dev".into()
-        } else {
-            format!("{name}-dev")
-        };
+        name.push("dev".into());
     }
-    project.images().join(name)
+    project.images().join(name.join("-"))
 }
 
 /// Builds both drivers and copies image and map (and PDB) to the image folder.
@@ -134,8 +138,56 @@ fn build_packages(
     packages: &[&str],
     folder: &Path,
 ) -> Result<Vec<Image>> {
-    let tools = Toolchain::find()?;
-    let tree = WdkTree::assemble(project, &tools, options.kmdf)?;
+    let built = if cfg!(windows) {
+        compile_with_wdk(project, options, packages)?
+    } else {
+        cross_compile(project, options, packages)?
+    };
+    fs::create_dir_all(folder)?;
+    packages
+        .iter()
+        .map(|package| publish(&built, package, folder, options.profile))
+        .collect()
+}
+
+/// The genuine flow: cargo with the published wdk-build and an installed WDK, as cargo-make and cargo-wdk call it.
+fn compile_with_wdk(
+    project: &Project,
+    options: BuildOptions,
+    packages: &[&str],
+) -> Result<PathBuf> {
+    let configured = Stamp::of(project, options.arch, None)?.kmdf;
+    if options.kmdf != configured {
+        bail!(
+            "on Windows the KMDF version is workspace.metadata.wdk.driver-model of Cargo.toml, {configured} now; \
+             change it there instead of asking for {}",
+            options.kmdf
+        );
+    }
+    let mut cargo = Command::new(toolchain::cargo());
+    cargo.current_dir(project.root()).args([
+        "build",
+        "--locked",
+        "--target",
+        options.arch.triple(),
+    ]);
+    for package in packages {
+        cargo.args(["--package", package]);
+    }
+    if options.profile == Profile::Release {
+        cargo.arg("--release");
+    }
+    process::run(&mut cargo)?;
+    Ok(project
+        .path("target")
+        .join(options.arch.triple())
+        .join(options.profile.folder()))
+}
+
+/// The cross kit.
+fn cross_compile(project: &Project, options: BuildOptions, packages: &[&str]) -> Result<PathBuf> {
+    let tools = Toolchain::find_for(options.arch)?;
+    let tree = WdkTree::assemble_for(project, &tools, options.kmdf, options.arch)?;
     let cross = CrossCargo {
         project,
         tools: &tools,
@@ -150,12 +202,10 @@ fn build_packages(
     }
     process::run_patched_cargo(&mut cargo)?;
 
-    let built = tree.target.join(TARGET).join(options.profile.folder());
-    fs::create_dir_all(folder)?;
-    packages
-        .iter()
-        .map(|package| publish(&built, package, folder, options.profile))
-        .collect()
+    Ok(tree
+        .target
+        .join(options.arch.triple())
+        .join(options.profile.folder()))
 }
 
 fn publish(built: &Path, driver: &str, folder: &Path, profile: Profile) -> Result<Image> {
@@ -167,7 +217,8 @@ fn publish(built: &Path, driver: &str, folder: &Path, profile: Profile) -> Resul
         bail!("the linker wrote no {}", map.display());
     }
     fs::copy(&map, folder.join(format!("{driver}.map")))?;
-    if profile == Profile::Dev {
+    // The reproducible cross build has none: its identity would differ from run to run.
+    if profile == Profile::Dev || cfg!(windows) {
         let pdb = built.join("deps").join(format!("{driver}.pdb"));
         fs::copy(&pdb, folder.join(format!("{driver}.pdb")))
             .with_context(|| pdb.display().to_string())?;

@@ -1,6 +1,7 @@
 //! Every developer command of the project: `cargo xtask <command>`.
 
 mod app;
+mod arch;
 mod audit;
 mod c_drivers;
 mod c_image;
@@ -15,6 +16,7 @@ mod inf;
 mod kmdf;
 mod lint;
 mod must_not_compile;
+mod package;
 mod process;
 mod project;
 mod reproduce;
@@ -31,6 +33,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::{
+    arch::Arch,
     c_image::{CDriver, CKit, Model},
     cross_cargo::Profile,
     drivers::BuildOptions,
@@ -56,8 +59,11 @@ enum Command {
         /// KMDF version the drivers ask for
         #[arg(long, default_value_t = KmdfVersion::DEFAULT)]
         kmdf: KmdfVersion,
+        /// Architecture; images of another than x86_64 go into a folder of its name
+        #[arg(long, value_enum, default_value_t)]
+        arch: Arch,
         /// Build ferryctl.exe for Windows into target/app instead
-        #[arg(long, conflicts_with_all = ["dev", "kmdf"])]
+        #[arg(long, conflicts_with_all = ["dev", "kmdf", "arch"])]
         app: bool,
     },
     /// Everything there is to check; the last line is `N passed, N failed`
@@ -125,6 +131,10 @@ enum Command {
         /// Images; ferry.sys and pier.sys in target/images if none is named
         images: Vec<PathBuf>,
     },
+    /// Make the package folders, target/package/ARCH/NAME: stamped, linted, test-signed, verified
+    Package(package::Args),
+    /// Fill an .inx in: date and version from Cargo.toml, architecture, KMDF version
+    StampInf(package::StampArgs),
     /// Build here and in a copy in another folder, and compare the bytes
     Reproduce,
     /// Check INF files with the project's own rules
@@ -148,9 +158,18 @@ fn run(command: Command) -> Result<()> {
             println!("{}", app::build(&project)?.line(&project));
             Ok(())
         }
-        Command::Build { dev, kmdf, .. } => {
+        Command::Build {
+            dev, kmdf, arch, ..
+        } => {
             let profile = if dev { Profile::Dev } else { Profile::Release };
-            for image in drivers::build(&project, BuildOptions { kmdf, profile })? {
+            for image in drivers::build(
+                &project,
+                BuildOptions {
+                    kmdf,
+                    profile,
+                    arch,
+                },
+            )? {
                 println!("{}", image.line(&project));
             }
             Ok(())
@@ -177,7 +196,11 @@ fn run(command: Command) -> Result<()> {
         }
         Command::RustDrivers { names, dev, kmdf } => {
             let profile = if dev { Profile::Dev } else { Profile::Release };
-            let options = BuildOptions { kmdf, profile };
+            let options = BuildOptions {
+                kmdf,
+                profile,
+                arch: Arch::Amd64,
+            };
             for image in drivers::build_for_tests(&project, options, &names)? {
                 println!("{}", image.line(&project));
             }
@@ -204,6 +227,8 @@ fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Audit { images } => audit::run(&project, &images).map(|_checks| ()),
+        Command::Package(args) => package::run(&project, &args).map(|_checks| ()),
+        Command::StampInf(args) => package::stamp(&project, &args),
         Command::Reproduce => reproduce::run(&project),
         Command::LintInf(args) => inf::run(&project, args),
     }

@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
+    arch::Arch,
     cross_cargo::Profile,
     drivers::{self, BuildOptions},
     kmdf::KmdfVersion,
@@ -35,6 +36,7 @@ pub fn run(project: &Project) -> Result<()> {
     let options = BuildOptions {
         kmdf: KmdfVersion::DEFAULT,
         profile: Profile::Release,
+        arch: Arch::Amd64,
     };
     let here = drivers::build(project, options)?;
     let there = drivers::build(&Project::at(&copy), options)?;

@@ -7,13 +7,14 @@ use std::{process::Command, time::Instant};
 use anyhow::{Result, bail};
 
 use crate::{
+    arch::Arch,
     audit, c_drivers, c_image, conform,
     cross_cargo::Profile,
     dock::Dock,
     drivers::{self, BuildOptions},
     headers, inf,
     kmdf::KmdfVersion,
-    lint, must_not_compile, process,
+    lint, must_not_compile, package, process,
     project::Project,
     reproduce, rules, spec, toolchain,
 };
@@ -87,6 +88,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "INF lint",
         run: |p| inf::run(p, inf::Args::default()).map(|()| Count::ONE),
+    },
+    Step {
+        name: "packages, test-signed",
+        run: |p| package::run(p, &package::Args::default()).map(Count::passed),
     },
     Step {
         name: "programs that must not compile",
@@ -183,6 +188,7 @@ fn build(project: &Project) -> Result<Count> {
             BuildOptions {
                 kmdf,
                 profile: Profile::Release,
+                arch: Arch::Amd64,
             },
         )? {
             println!("{}", image.line(project));
@@ -197,6 +203,7 @@ fn build(project: &Project) -> Result<Count> {
     let options = BuildOptions {
         kmdf: KmdfVersion::DEFAULT,
         profile: Profile::Release,
+        arch: Arch::Amd64,
     };
     for image in drivers::build_for_tests(project, options, &[])? {
         println!("{}", image.line(project));

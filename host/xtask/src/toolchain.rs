@@ -10,10 +10,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{process, project::Project};
+use crate::{arch::Arch, process, project::Project};
 
-/// The triple every driver image is built for.
-pub const TARGET: &str = "x86_64-pc-windows-msvc";
+/// The triple of the images that are tested; [`Arch`] has the other one.
+pub const TARGET: &str = Arch::Amd64.triple();
 
 /// The triple the program is built for: mingw-w64 has what its linking needs.
 pub const APP_TARGET: &str = "x86_64-pc-windows-gnu";
@@ -47,6 +47,17 @@ const LLVM_NEEDS: &[Need] = &[
     Need {
         file: "/usr/share/mingw-w64/include/ddk/wdm.h",
         package: "mingw-w64-common",
+    },
+];
+
+const SIGNING_NEEDS: &[Need] = &[
+    Need {
+        file: "/usr/bin/osslsigncode",
+        package: "osslsigncode",
+    },
+    Need {
+        file: "/usr/bin/openssl",
+        package: "openssl",
     },
 ];
 
@@ -128,7 +139,12 @@ impl Rustc {
 impl Toolchain {
     /// Finds everything, installing what is missing if that is allowed.
     pub fn find() -> Result<Self> {
-        let rustc = rustc_with_target(TARGET);
+        Self::find_for(Arch::Amd64)
+    }
+
+    /// Finds everything for images of this architecture.
+    pub fn find_for(arch: Arch) -> Result<Self> {
+        let rustc = rustc_with_target(arch.triple());
         let mut missing: Vec<&Need> = LLVM_NEEDS.iter().filter(|n| n.is_missing()).collect();
         if rustc.is_none() {
             missing.extend(debian_rust_to_install());
@@ -171,6 +187,12 @@ impl Toolchain {
     pub fn identity(&self) -> Result<String> {
         process::output(Command::new(&self.rustc.path).arg("-vV"))
     }
+}
+
+/// Sees to it that images can be test-signed and signatures verified.
+pub fn signing() -> Result<()> {
+    let missing: Vec<&Need> = SIGNING_NEEDS.iter().filter(|n| n.is_missing()).collect();
+    install(&missing)
 }
 
 /// The cargo that runs us.

@@ -13,7 +13,9 @@ use std::{
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use crate::{kmdf::KmdfVersion, process, project::Project, toolchain::Toolchain, wdf_header};
+use crate::{
+    arch::Arch, kmdf::KmdfVersion, process, project::Project, toolchain::Toolchain, wdf_header,
+};
 
 /// Debian's mingw-w64 headers, which the kit's own lie before.
 pub const MINGW_INCLUDE: &str = "/usr/share/mingw-w64/include";
@@ -28,11 +30,23 @@ pub struct WdkTree {
     pub target: PathBuf,
     /// The KMDF version of its `wdf.h`.
     pub kmdf: KmdfVersion,
+    /// What its libraries are for.
+    pub arch: Arch,
 }
 
 impl WdkTree {
     /// Brings the tree for `kmdf` up to date.
     pub fn assemble(project: &Project, tools: &Toolchain, kmdf: KmdfVersion) -> Result<Self> {
+        Self::assemble_for(project, tools, kmdf, Arch::Amd64)
+    }
+
+    /// Brings the tree for `kmdf` and `arch` up to date.
+    pub fn assemble_for(
+        project: &Project,
+        tools: &Toolchain,
+        kmdf: KmdfVersion,
+        arch: Arch,
+    ) -> Result<Self> {
         let cross = project.path("cross");
         let wdf = wdf_header::generate(&cross.join("tables"), kmdf)?;
         let wdf_folder = format!("Include/wdf/kmdf/{kmdf}");
@@ -53,14 +67,19 @@ impl WdkTree {
         collect(&cross.join("wdk-build"), "wdk-build", &mut headers)?;
 
         let key = key(&tools.identity()?, &headers);
-        let folder = project.cross_target().join(format!("kmdf-{kmdf}-{key}"));
+        let family = match arch {
+            Arch::Amd64 => format!("kmdf-{kmdf}-"),
+            Arch::Arm64 => format!("arm64-kmdf-{kmdf}-"),
+        };
+        let folder = project.cross_target().join(format!("{family}{key}"));
         if !folder.exists() {
-            remove_stale(project, kmdf)?;
+            remove_stale(project, &family)?;
         }
         let tree = Self {
             root: folder.join("wdk"),
             target: folder.join("build"),
             kmdf,
+            arch,
         };
 
         let mut files = headers;
@@ -84,12 +103,17 @@ impl WdkTree {
 
     /// Folder of `ntoskrnl.lib` and `hal.lib`.
     pub fn kernel_libraries(&self) -> PathBuf {
-        self.root.join("Lib").join(SDK).join("km/x64")
+        self.root
+            .join("Lib")
+            .join(SDK)
+            .join("km")
+            .join(self.arch.in_wdk())
     }
 
     /// Folder of `WdfLdr.lib` and `WdfDriverEntry.lib`.
     pub fn wdf_libraries(&self) -> PathBuf {
-        self.root.join(format!("Lib/wdf/kmdf/x64/{}", self.kmdf))
+        self.root
+            .join(format!("Lib/wdf/kmdf/{}/{}", self.arch.in_wdk(), self.kmdf))
     }
 
     /// Where headers are searched, in order.
@@ -118,7 +142,7 @@ impl WdkTree {
                 fs::create_dir_all(folder)?;
                 let mut dlltool = Command::new(tools.llvm("llvm-dlltool"));
                 dlltool
-                    .args(["-m", "i386:x86-64", "-d"])
+                    .args(["-m", self.arch.dlltool_machine(), "-d"])
                     .arg(&used)
                     .arg("-l")
                     .arg(library);
@@ -149,18 +173,14 @@ fn key(compiler: &str, headers: &[(String, Vec<u8>)]) -> String {
         .collect()
 }
 
-/// Removes the folders of earlier headers of this version.
-fn remove_stale(project: &Project, kmdf: KmdfVersion) -> Result<()> {
+/// Removes the folders of earlier headers: those whose name starts like the new one's.
+fn remove_stale(project: &Project, family: &str) -> Result<()> {
     let Ok(entries) = fs::read_dir(project.cross_target()) else {
         return Ok(()); // nothing was built yet
     };
     for entry in entries {
         let entry = entry?;
-        if entry
-            .file_name()
-            .to_string_lossy()
-            .starts_with(&format!("kmdf-{kmdf}-"))
-        {
+        if entry.file_name().to_string_lossy().starts_with(family) {
             fs::remove_dir_all(entry.path())?;
         }
     }

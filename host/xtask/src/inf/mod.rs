@@ -41,6 +41,17 @@ pub struct Args {
     rules: bool,
 }
 
+impl Args {
+    /// These stamped files, whose images were built for `kmdf`.
+    pub fn of_files(files: Vec<PathBuf>, kmdf: KmdfVersion) -> Self {
+        Self {
+            files,
+            kmdf: Some(kmdf),
+            rules: false,
+        }
+    }
+}
+
 /// Whether stampinf has filled the file in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
