@@ -1,0 +1,21 @@
+<#
+.SYNOPSIS
+Leaves a program behind whose read is parked in ferry, and checks that it is. It ends with the session.
+#>
+[CmdletBinding()]
+param([string] $Ferryctl = 'ferryctl.exe')
+. "$PSScriptRoot\native.ps1"
+$hold = @('hold', '--ops', 'read', '--max-age', '20m', '--', $Ferryctl, 'read', '--timeout', '20m')
+$program = Start-Process -FilePath $Ferryctl -ArgumentList $hold -WindowStyle Hidden -PassThru
+foreach ($try in 1..100) {
+    $stats = & $Ferryctl stats --json
+    if ($stats -match '"in_flight":1') {
+        Write-Host "A read is parked; process $($program.Id) waits for it."
+        return
+    }
+    if ($program.HasExited) {
+        throw "The program ended with $($program.ExitCode) before its read was parked. What to do: ferryctl exercise --filter hold"
+    }
+    Start-Sleep -Milliseconds 100
+}
+throw 'No read was parked. What to do: ferryctl stats shows where requests go; ferryctl exercise --filter hold'
