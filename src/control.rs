@@ -14,7 +14,7 @@ use wdf::{
     Status,
     context::{Context, TypeInfo},
     cx::{Cx, FileEvent, IoPassive, Locked},
-    device::{ControlDevice, Device, DeviceContext, DeviceInit},
+    device::{ControlDevice, Device, DeviceContext},
     file::{Files, NewFile},
     queue::{QueueConfig, wait_for_the_owner},
     request::{Buffered, Control, Create, Disposition, Ioctl, Request, Written, faults},
@@ -55,26 +55,27 @@ impl Context for Controller {
 }
 
 /// Creates the control device and opens it for business.
-pub(crate) fn create(cx: &Cx<'_, Locked>) -> Result<ControlDevice<Desk>, Status> {
-    let mut init = DeviceInit::control(cx, wide!(SDDL), wide!(NT_NAME))?;
-    init.files(Files::new(opened).cleanup(closing).close(closed));
-    let desk = init.create::<Desk>(cx)?;
-    let ready = desk.symbolic_link(cx, wide!(LINK_NAME)).and_then(|()| {
-        QueueConfig::sequential()
-            .at_passive_level()
-            .default_queue()
-            .ioctl(ioctl)
-            // Every control is answered by its handler.
-            .stop(wait_for_the_owner)
-            .create(cx, &desk)
-    });
-    match ready {
-        Ok(_) => desk.finish(cx, Desk),
-        Err(status) => {
-            desk.abandon(cx);
-            Err(status)
-        }
-    }
+pub(crate) fn create(cx: &mut Cx<'_, Locked>) -> Result<ControlDevice<Desk>, Status> {
+    ControlDevice::create(
+        cx,
+        wide!(SDDL),
+        wide!(NT_NAME),
+        |init| {
+            init.files(Files::new(opened).cleanup(closing).close(closed));
+            Ok(())
+        },
+        |cx, desk| {
+            desk.symbolic_link(cx, wide!(LINK_NAME))?;
+            QueueConfig::sequential()
+                .at_passive_level()
+                .default_queue()
+                .ioctl(ioctl)
+                // Every control is answered by its handler.
+                .stop(wait_for_the_owner)
+                .create(cx, desk)?;
+            Ok(Desk)
+        },
+    )
 }
 
 /// `EvtDeviceFileCreate`. Nothing can be opened below the device.

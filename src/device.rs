@@ -9,7 +9,7 @@ use wdf::{
     Status,
     context::{Context, TypeInfo},
     cx::{Cx, Pnp, Setup},
-    device::{Device, DeviceContext, DeviceInit, PnpCallbacks, Undecided},
+    device::{Added, Device, DeviceContext, DeviceInit, PnpCallbacks, Undecided},
     parked_list::ParkedList,
     preprocess::Major,
     queue::{Queue, QueueConfig},
@@ -89,7 +89,10 @@ impl DeviceContext for Crossing {
 }
 
 /// `EvtDriverDeviceAdd`: one filter device, its queues never power-managed.
-pub(crate) fn add(cx: &Cx<'_, Setup>, init: DeviceInit<'_, Undecided>) -> Result<(), Status> {
+pub(crate) fn add<'i>(
+    cx: &Cx<'_, Setup>,
+    init: DeviceInit<'i, Undecided>,
+) -> Result<Added<'i>, Status> {
     let mut init = init.filter(cx);
     for major in [
         Major::Read,
@@ -133,8 +136,7 @@ pub(crate) fn add(cx: &Cx<'_, Setup>, init: DeviceInit<'_, Undecided>) -> Result
         .internal_ioctl(dispatch::internal_ioctl)
         .stop(removal::stop)
         .create(cx, &device)?;
-    device.install(crossing)?;
-    Ok(())
+    device.install(crossing)
 }
 
 /// `EvtDeviceSelfManagedIoInit`: the device has started; from here on controllers find it.

@@ -31,7 +31,7 @@ use wdf::{
     Status,
     context::{Context, TypeInfo},
     cx::{Cx, Setup},
-    device::{DeviceInit, Undecided},
+    device::{Added, DeviceInit, Undecided},
     driver::Driver,
     lock::WaitLock,
 };
@@ -58,11 +58,11 @@ impl Driver for Ferry {
         })
     }
 
-    fn device_add(
+    fn device_add<'i>(
         &self,
         cx: &mut Cx<'_, Setup>,
-        init: DeviceInit<'_, Undecided>,
-    ) -> Result<(), Status> {
+        init: DeviceInit<'i, Undecided>,
+    ) -> Result<Added<'i>, Status> {
         device::add(cx, init)
     }
 }

@@ -2,12 +2,39 @@
 #![no_std]
 
 use wdf::{
+    Status, Wide,
+    context::{Context, TypeInfo},
     cx::{Cx, Setup},
-    device::{Control, DeviceContext, DeviceInit, PnpCallbacks},
+    device::{ControlDevice, DeviceContext, PnpCallbacks},
 };
 
-pub fn start<D: DeviceContext>(cx: &Cx<'_, Setup>, mut init: DeviceInit<'static, Control>) {
-    let _ = init.create::<D>(cx);
-    init.pnp(PnpCallbacks::<D>::new()); //~ E0382
-    //~^ ERROR: borrow of moved value: `init`
+struct Data;
+
+impl Context for Data {
+    fn info() -> &'static TypeInfo<Self> {
+        static INFO: TypeInfo<Data> = TypeInfo::new(c"Data");
+        &INFO
+    }
+}
+
+impl DeviceContext for Data {
+    type Request = ();
+}
+
+pub fn start(
+    cx: &mut Cx<'_, Setup>,
+    sddl: Wide,
+    name: Wide,
+) -> Result<ControlDevice<Data>, Status> {
+    ControlDevice::create(
+        cx,
+        sddl,
+        name,
+        |_| Ok(()),
+        |_, device| {
+            device.pnp(PnpCallbacks::<Data>::new()); //~ E0599
+            //~^ ERROR: no method named `pnp` found for reference `&NewDevice
+            Ok(Data)
+        },
+    )
 }

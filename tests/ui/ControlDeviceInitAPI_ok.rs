@@ -2,11 +2,38 @@
 #![no_std]
 
 use wdf::{
+    Status, Wide,
+    context::{Context, TypeInfo},
     cx::{Cx, Setup},
-    device::{Control, DeviceContext, DeviceInit, PnpCallbacks},
+    device::{ControlDevice, DeviceContext, PnpCallbacks},
 };
 
-pub fn start<D: DeviceContext>(cx: &Cx<'_, Setup>, mut init: DeviceInit<'static, Control>) {
-    init.pnp(PnpCallbacks::<D>::new());
-    let _ = init.create::<D>(cx);
+struct Data;
+
+impl Context for Data {
+    fn info() -> &'static TypeInfo<Self> {
+        static INFO: TypeInfo<Data> = TypeInfo::new(c"Data");
+        &INFO
+    }
+}
+
+impl DeviceContext for Data {
+    type Request = ();
+}
+
+pub fn start(
+    cx: &mut Cx<'_, Setup>,
+    sddl: Wide,
+    name: Wide,
+) -> Result<ControlDevice<Data>, Status> {
+    ControlDevice::create(
+        cx,
+        sddl,
+        name,
+        |device| {
+            device.pnp(PnpCallbacks::<Data>::new());
+            Ok(())
+        },
+        |_, _| Ok(Data),
+    )
 }

@@ -1,18 +1,36 @@
-//! No device is created from a structure that was freed on one path.
+//! A control device is created by whoever frees its structure if that fails.
 #![no_std]
 
 use wdf::{
+    Status, Wide,
+    context::{Context, TypeInfo},
     cx::{Cx, Setup},
-    device::{Control, DeviceContext, DeviceInit},
+    device::{ControlDevice, DeviceContext},
 };
 
-pub fn start<D: DeviceContext>(
-    cx: &Cx<'_, Setup>,
-    failed: bool,
-    init: DeviceInit<'static, Control>,
-) {
-    if failed {
-        return drop(init);
+struct Data;
+
+impl Context for Data {
+    fn info() -> &'static TypeInfo<Self> {
+        static INFO: TypeInfo<Data> = TypeInfo::new(c"Data");
+        &INFO
     }
-    let _ = init.create::<D>(cx);
+}
+
+impl DeviceContext for Data {
+    type Request = ();
+}
+
+pub fn start(cx: &mut Cx<'_, Setup>, sddl: Wide, name: Wide, other: &Cx<'_, Setup>) {
+    let _ = ControlDevice::create(
+        cx,
+        sddl,
+        name,
+        |init| {
+            let _ = init;
+            Ok(())
+        },
+        |_, _| Ok(Data),
+    );
+    let _ = other;
 }

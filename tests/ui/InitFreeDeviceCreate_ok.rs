@@ -1,11 +1,42 @@
-//! No device is created from a structure that was freed.
+//! No device is created from a structure that was freed: it is not kept beyond its closure.
 #![no_std]
 
 use wdf::{
+    Status, Wide,
+    context::{Context, TypeInfo},
     cx::{Cx, Setup},
-    device::{Control, DeviceContext, DeviceInit},
+    device::{ControlDevice, DeviceContext},
 };
 
-pub fn start<D: DeviceContext>(cx: &Cx<'_, Setup>, init: DeviceInit<'static, Control>) {
-    let _ = init.create::<D>(cx);
+struct Data;
+
+impl Context for Data {
+    fn info() -> &'static TypeInfo<Self> {
+        static INFO: TypeInfo<Data> = TypeInfo::new(c"Data");
+        &INFO
+    }
+}
+
+impl DeviceContext for Data {
+    type Request = ();
+}
+
+pub fn start(
+    cx: &mut Cx<'_, Setup>,
+    sddl: Wide,
+    name: Wide,
+) -> Result<ControlDevice<Data>, Status> {
+    let mut kept = None;
+    let made = ControlDevice::create(
+        cx,
+        sddl,
+        name,
+        |_init| {
+            kept = Some(());
+            Ok(())
+        },
+        |_, _| Ok(Data),
+    );
+    let _ = kept;
+    made
 }

@@ -3,12 +3,37 @@
 
 use wdf::{
     Status, Wide,
+    context::{Context, TypeInfo},
     cx::{Cx, Setup},
-    device::{Control, DeviceContext, DeviceInit},
+    device::{Control, ControlDevice, DeviceContext, DeviceInit},
 };
 
-pub fn start<D: DeviceContext>(cx: &Cx<'_, Setup>, sddl: Wide, name: Wide) -> Result<(), Status> {
-    let init = DeviceInit::<Control>::control(cx, sddl, name)?;
-    init.create::<D>(cx)?.abandon(cx);
-    Ok(())
+struct Data;
+
+impl Context for Data {
+    fn info() -> &'static TypeInfo<Self> {
+        static INFO: TypeInfo<Data> = TypeInfo::new(c"Data");
+        &INFO
+    }
+}
+
+impl DeviceContext for Data {
+    type Request = ();
+}
+
+pub fn start(
+    cx: &mut Cx<'_, Setup>,
+    sddl: Wide,
+    name: Wide,
+) -> Result<ControlDevice<Data>, Status> {
+    ControlDevice::create(
+        cx,
+        sddl,
+        name,
+        |init: &mut DeviceInit<'_, Control>| {
+            init.in_caller_context::<Data, _>(|cx, _, r| r.complete(cx, Status::NOT_SUPPORTED));
+            Ok(())
+        },
+        |_, _| Ok(Data),
+    )
 }

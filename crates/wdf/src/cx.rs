@@ -49,6 +49,11 @@ pub trait CanComplete: Place {}
 pub trait CanSend: CanComplete {}
 /// IRQL is `PASSIVE_LEVEL`.
 pub trait Passive: Place {}
+/// A wait lock may be taken here: `PASSIVE_LEVEL`, and the callback holds none. [`Locked`] is not one of these, so that no
+/// wait lock is taken inside another, nor inside itself, which would wait for ever (R-DEV-75).
+pub trait CanWait: Passive {}
+/// Callbacks may be waited for here: `PASSIVE_LEVEL`, in none of the callbacks that could be meant (R-QUE-83, R-DEV-84, R-DEV-85).
+pub trait CanDrain: CanWait {}
 /// A place a queue delivers requests at.
 pub trait QueuePlace: CanSend {}
 
@@ -68,30 +73,41 @@ places! {
     /// A request handler of a queue with execution level Dispatch: IRQL <= `DISPATCH_LEVEL`, that of the thread that delivers (R-QUE-65).
     Io: CanComplete CanSend QueuePlace;
     /// A request handler of a queue with execution level Passive (R-QUE-52).
-    IoPassive: CanComplete CanSend Passive QueuePlace;
+    IoPassive: CanComplete CanSend Passive CanWait QueuePlace;
     /// `EvtRequestCancel` and `EvtIoCanceledOnQueue`: the canceller's thread, IRQL <= `DISPATCH_LEVEL` (R-CAN-42).
     Cancel: CanComplete;
     /// A completion routine: IRQL <= `DISPATCH_LEVEL` (R-TGT-81).
     Done: CanComplete;
     /// `EvtTimerFunc`: `DISPATCH_LEVEL` (R-DEV-82).
     TimerTick: CanComplete;
+    /// `EvtTimerFunc` of a timer with execution level Passive (R-DEV-82).
+    PassiveTick: CanComplete CanSend Passive CanWait;
+    /// `EvtDpcFunc`: `DISPATCH_LEVEL`.
+    DpcCall: CanComplete;
+    /// `EvtIoQueueState`, of a ready notification or the end of a state change: IRQL <= `DISPATCH_LEVEL`.
+    Notify: CanComplete;
     /// `EvtWorkItem`: `PASSIVE_LEVEL`.
-    Work: CanComplete CanSend Passive;
+    Work: CanComplete CanSend Passive CanWait;
     /// `EvtIoStop`: the power thread or whoever runs the queue, IRQL <= `DISPATCH_LEVEL`.
     Stop: CanComplete;
+    /// `EvtIoResume`: the power thread, IRQL <= `DISPATCH_LEVEL` (R-QUE-129).
+    Resume: CanComplete;
     /// `PnP` and power callbacks except surprise removal: `PASSIVE_LEVEL` (R-DEV-65).
-    Pnp: CanComplete Passive;
+    Pnp: CanComplete Passive CanWait CanDrain;
+    /// `EvtDeviceQueryStop`, `EvtDeviceQueryRemove`, `EvtDeviceUsageNotificationEx`: `PASSIVE_LEVEL`, not serialised with the other
+    /// `PnP` callbacks (R-DEV-65), the device in full operation.
+    Query: CanComplete Passive CanWait;
     /// `EvtDeviceSurpriseRemoval`: nothing may be completed, canceled or purged there (R-CAN-82).
-    SurpriseRemoval: Passive;
+    SurpriseRemoval: Passive CanWait;
     /// `EvtDeviceFileCreate`, `EvtFileCleanup`, `EvtFileClose`: `PASSIVE_LEVEL` (R-DEV-46).
-    FileEvent: CanComplete Passive;
+    FileEvent: CanComplete Passive CanWait;
     /// `EvtIoInCallerContext`: the caller's thread and IRQL (R-DEV-14).
     Caller: CanComplete;
     /// `EvtDeviceWdmIrpPreprocess`: the caller's thread and IRQL.
     Arrival: CanComplete;
     /// `DriverEntry`, `EvtDriverDeviceAdd`, `EvtDriverUnload`: `PASSIVE_LEVEL`.
-    Setup: Passive;
-    /// Inside a wait lock: `PASSIVE_LEVEL`, nothing may be completed or sent.
+    Setup: Passive CanWait;
+    /// Inside a wait lock: `PASSIVE_LEVEL`, nothing may be completed or sent, no further wait lock taken.
     Locked: Passive;
     /// `EvtCleanupCallback` of a context: IRQL <= `DISPATCH_LEVEL`, `PASSIVE_LEVEL` for devices (R-OBJ-19).
     Cleanup:;

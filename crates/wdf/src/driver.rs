@@ -11,11 +11,15 @@ use crate::{
     Status,
     context::{self, Context},
     cx::{self, Cx, Setup},
-    device::{DeviceInit, Undecided},
+    device::{Added, DeviceInit, Undecided},
 };
 
 /// A driver: its context on the driver object, and what it does with devices.
 pub trait Driver: Context {
+    /// Whether it serves no hardware at all: then [`device_add`](Self::device_add) is never called, and the driver creates its control
+    /// device in [`start`](Self::start). Stands for `WdfDriverInitNonPnpDriver` (R-DEV-02).
+    const NON_PNP: bool = false;
+
     /// `DriverEntry`, after `WdfDriverCreate`. `PASSIVE_LEVEL`.
     ///
     /// # Errors
@@ -24,13 +28,19 @@ pub trait Driver: Context {
 
     /// `EvtDriverDeviceAdd`: a device the driver serves was found. `PASSIVE_LEVEL`.
     ///
+    /// Success needs the proof that a device was made of this very `init` ([`NewDevice::install`](crate::device::NewDevice::install)), or that
+    /// the driver left the stack alone on purpose ([`DeviceInit::decline`], R-DEV-05), which is what happens unless a driver says otherwise.
+    ///
     /// # Errors
     /// The device is not started; a filter's failure leaves it out of the stack (R-DEV-06).
-    fn device_add(
+    fn device_add<'i>(
         &self,
         cx: &mut Cx<'_, Setup>,
-        init: DeviceInit<'_, Undecided>,
-    ) -> Result<(), Status>;
+        init: DeviceInit<'i, Undecided>,
+    ) -> Result<Added<'i>, Status> {
+        _ = cx;
+        Ok(init.decline())
+    }
 
     /// `EvtDriverUnload`: all devices are gone (R-DEV-08). The context is dropped when this returns.
     fn unload(&self, cx: &mut Cx<'_, Setup>) {
@@ -65,8 +75,13 @@ pub unsafe fn enter<D: Driver>(
 ) -> NTSTATUS {
     let mut config = WDF_DRIVER_CONFIG {
         Size: context::size_u32::<WDF_DRIVER_CONFIG>(),
-        EvtDriverDeviceAdd: Some(evt_device_add::<D>),
+        EvtDriverDeviceAdd: (!D::NON_PNP).then_some(evt_device_add::<D> as _),
         EvtDriverUnload: Some(evt_unload::<D>),
+        DriverInitFlags: if D::NON_PNP {
+            wdk_sys::_WDF_DRIVER_INIT_FLAGS::WdfDriverInitNonPnpDriver.cast_unsigned()
+        } else {
+            0
+        },
         ..WDF_DRIVER_CONFIG::default()
     };
     let mut attributes = context::attributes::<D>();

@@ -11,7 +11,8 @@ use wdk_sys::{
 
 use crate::{
     Status, context,
-    cx::{self, Cx, Locked, Passive, Place},
+    cx::{self, CanWait, Cx, Locked, Place},
+    driver,
 };
 
 /// Data behind a `WDFSPINLOCK`.
@@ -35,8 +36,10 @@ impl<T> SpinLock<T> {
     /// `STATUS_INSUFFICIENT_RESOURCES`.
     pub fn new(data: T) -> Result<Self, Status> {
         let mut attributes = context::plain_attributes();
+        // It outlives the value, whatever object that is in the context of (R-OBJ-36).
+        attributes.ParentObject = driver::handle().cast();
         let mut lock: WDFSPINLOCK = core::ptr::null_mut();
-        // SAFETY: both pointers are to locals; the parent is the driver object, which outlives the value (R-OBJ-36).
+        // SAFETY: both pointers are to locals; the parent is the driver object.
         let status = unsafe {
             call_unsafe_wdf_function_binding!(WdfSpinLockCreate, &raw mut attributes, &raw mut lock)
         };
@@ -101,6 +104,8 @@ impl<T> WaitLock<T> {
     /// `STATUS_INSUFFICIENT_RESOURCES`.
     pub fn new(data: T) -> Result<Self, Status> {
         let mut attributes = context::plain_attributes();
+        // It outlives the value, whatever object that is in the context of (R-OBJ-36).
+        attributes.ParentObject = driver::handle().cast();
         let mut lock: WDFWAITLOCK = core::ptr::null_mut();
         // SAFETY: both pointers are to locals; the parent is the driver object.
         let status = unsafe {
@@ -116,8 +121,9 @@ impl<T> WaitLock<T> {
 
     /// Waits for the lock without limit and runs `f` with it. Stands for `WdfWaitLockAcquire(lock, NULL)` and `WdfWaitLockRelease`.
     ///
-    /// `f` gets a token of its own, for framework calls that are fine under the lock. Not recursive (R-DEV-75).
-    pub fn with<R, P: Passive>(
+    /// `f` gets a token of its own, for framework calls that are fine under the lock. No wait lock can be taken with it: this one would wait
+    /// for itself (R-DEV-75), another one for whoever takes the two in the other order.
+    pub fn with<R, P: CanWait>(
         &self,
         _cx: &mut Cx<'_, P>,
         f: impl FnOnce(&mut T, &mut Cx<'_, Locked>) -> R,

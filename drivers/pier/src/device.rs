@@ -13,7 +13,7 @@ use wdf::{
     Status,
     context::{Context, TypeInfo},
     cx::{Caller, CanComplete, Cx, Io, Passive},
-    device::{Device, DeviceContext, DeviceInit, IoType, PnpCallbacks, Undecided},
+    device::{Added, Device, DeviceContext, DeviceInit, IoType, PnpCallbacks, Undecided},
     file::Files,
     memory::Memory,
     parked_list::ParkedList,
@@ -105,10 +105,10 @@ impl Port {
 }
 
 /// `EvtDriverDeviceAdd`.
-pub(crate) fn add(
+pub(crate) fn add<'i>(
     cx: &Cx<'_, impl Passive>,
-    init: DeviceInit<'_, Undecided>,
-) -> Result<(), Status> {
+    init: DeviceInit<'i, Undecided>,
+) -> Result<Added<'i>, Status> {
     let mut init = init.function();
     init.io_type(IoType::Direct);
     init.in_caller_context(in_caller_context);
@@ -156,8 +156,7 @@ pub(crate) fn add(
         .ioctl(ioctl)
         .stop(stuck::stop)
         .create(cx, &device)?;
-    device.install(port)?;
-    Ok(())
+    device.install(port)
 }
 
 /// Raw user addresses mean something only here: they are locked before the request is queued.

@@ -19,7 +19,7 @@ use wdf::{
     Status,
     context::{Context, TypeInfo},
     cx::{Cx, Setup},
-    device::{DeviceInit, Undecided},
+    device::{Added, DeviceInit, Undecided},
     driver::Driver,
 };
 
@@ -38,11 +38,11 @@ impl Driver for Pier {
         Ok(Self)
     }
 
-    fn device_add(
+    fn device_add<'i>(
         &self,
         cx: &mut Cx<'_, Setup>,
-        init: DeviceInit<'_, Undecided>,
-    ) -> Result<(), Status> {
+        init: DeviceInit<'i, Undecided>,
+    ) -> Result<Added<'i>, Status> {
         device::add(cx, init)
     }
 }

@@ -4,10 +4,10 @@ use core::marker::PhantomData;
 
 use wdk_sys::{PWDFDEVICE_INIT, WDFDEVICE, WDFDEVICE_INIT, call_unsafe_wdf_function_binding};
 
-use super::{DeviceContext, NewDevice};
+use super::{Added, DeviceContext, NewDevice};
 use crate::{
     Status, context,
-    cx::{Cx, Passive},
+    cx::{Brand, Cx, Passive},
     request,
 };
 
@@ -30,6 +30,11 @@ pub struct Filter(PhantomData<()>);
 /// A control device: in no stack.
 pub struct Control(PhantomData<()>);
 
+/// A device of a stack, which `EvtDriverDeviceAdd` makes. Sealed.
+pub trait InStack: Role {}
+impl InStack for Function {}
+impl InStack for Filter {}
+
 macro_rules! roles {
     ($($role:ident $filters:literal)*) => { $(
         impl sealed::Sealed for $role {}
@@ -51,11 +56,13 @@ pub enum IoType {
 
 /// A device about to be created. Stands for `WDFDEVICE_INIT`, which `create` consumes (R-DEV-07).
 ///
-/// Invariant: `init` is valid until `create` consumed it; `ours` says whether it must be freed otherwise.
+/// Invariant: `init` is valid until `create` consumed it; `ours` says whether it must be freed otherwise. `'i` is minted for this
+/// structure and for nothing else.
 pub struct DeviceInit<'i, R> {
     init: PWDFDEVICE_INIT,
     ours: bool,
     lent: PhantomData<&'i mut WDFDEVICE_INIT>,
+    brand: Brand<'i>,
     role: PhantomData<fn() -> R>,
 }
 
@@ -67,6 +74,7 @@ impl<'i> DeviceInit<'i, Undecided> {
             init,
             ours: false,
             lent: PhantomData,
+            brand: PhantomData,
             role: PhantomData,
         }
     }
@@ -85,6 +93,12 @@ impl<'i> DeviceInit<'i, Undecided> {
         self.into_role()
     }
 
+    /// Makes no device: the stack does without this driver (R-DEV-05).
+    pub fn decline(self) -> Added<'i> {
+        // The framework frees its own structure.
+        Added::token()
+    }
+
     const fn into_role<R>(self) -> DeviceInit<'i, R> {
         let init = self.init;
         core::mem::forget(self);
@@ -92,6 +106,7 @@ impl<'i> DeviceInit<'i, Undecided> {
             init,
             ours: false,
             lent: PhantomData,
+            brand: PhantomData,
             role: PhantomData,
         }
     }
@@ -105,6 +120,7 @@ impl<R> DeviceInit<'_, R> {
             init,
             ours: true,
             lent: PhantomData,
+            brand: PhantomData,
             role: PhantomData,
         }
     }
@@ -126,7 +142,7 @@ impl DeviceInit<'_, Function> {
     }
 }
 
-impl<'i, R: Role> DeviceInit<'i, R> {
+impl<'i, R: InStack> DeviceInit<'i, R> {
     /// Creates the device with space for its context and those of its requests. Stands for `WdfDeviceInitSetRequestAttributes` and `WdfDeviceCreate`.
     ///
     /// If `EvtDriverDeviceAdd` fails after this, the framework deletes the device (R-DEV-06).
@@ -134,9 +150,16 @@ impl<'i, R: Role> DeviceInit<'i, R> {
     /// # Errors
     /// What `WdfDeviceCreate` returns.
     pub fn create<D: DeviceContext>(
-        mut self,
+        self,
         _cx: &Cx<'_, impl Passive>,
     ) -> Result<NewDevice<'i, D, R>, Status> {
+        self.into_device()
+    }
+}
+
+impl<'i, R: Role> DeviceInit<'i, R> {
+    /// As [`create`](Self::create), for every role.
+    pub(super) fn into_device<D: DeviceContext>(mut self) -> Result<NewDevice<'i, D, R>, Status> {
         let mut requests = request::attributes::<D::Request>();
         // SAFETY: valid and not consumed (type invariant); the framework copies the attributes.
         unsafe {

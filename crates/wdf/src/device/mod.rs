@@ -15,12 +15,13 @@ use wdk_sys::{WDFDEVICE, WDFREQUEST, call_unsafe_wdf_function_binding};
 
 pub use self::{
     control::ControlDevice,
-    init::{Control, DeviceInit, Filter, Function, IoType, Role, Undecided},
+    init::{Control, DeviceInit, Filter, Function, InStack, IoType, Role, Undecided},
     pnp::PnpCallbacks,
 };
 use crate::{
     Status,
     context::{self, Context},
+    cx::Brand,
     object::ObjectRef,
     request::RequestContext,
     target::Target,
@@ -82,9 +83,11 @@ impl<D: DeviceContext> Device<D> {
 }
 
 /// A device in the middle of being set up: created, its context not yet installed.
+///
+/// Invariant: `handle` exists; `'i` is that of the [`DeviceInit`] it was made of.
 pub struct NewDevice<'i, D: DeviceContext, R> {
     handle: WDFDEVICE,
-    scope: PhantomData<&'i ()>,
+    scope: Brand<'i>,
     of: PhantomData<fn() -> (D, R)>,
 }
 
@@ -105,11 +108,11 @@ impl<D: DeviceContext, R> NewDevice<'_, D, R> {
         unsafe { Target::acquire(target, self.handle) }.ok_or(Status::INVALID_DEVICE_STATE)
     }
 
-    /// Puts the context in: the device is complete.
+    /// Puts the context in: the device is complete, and the framework may present requests to it (R-DEV-17).
     ///
     /// # Errors
     /// `STATUS_INVALID_DEVICE_STATE` if the device has no space for it, which [`DeviceInit::create`] rules out.
-    pub fn install(self, context: D) -> Result<Device<D>, Status> {
+    fn complete(self, context: D) -> Result<Device<D>, Status> {
         // SAFETY: created by this value's maker, not published: the framework presents nothing yet (R-DEV-17).
         let context = unsafe { context::install(self.handle.cast(), context) }
             .map_err(|_| Status::INVALID_DEVICE_STATE)?;
@@ -117,6 +120,31 @@ impl<D: DeviceContext, R> NewDevice<'_, D, R> {
         let object = unsafe { ObjectRef::acquire(self.handle.cast()) }
             .ok_or(Status::INVALID_DEVICE_STATE)?;
         Ok(Device { object, context })
+    }
+}
+
+impl<'i, D: DeviceContext, R: InStack> NewDevice<'i, D, R> {
+    /// Puts the context in: the device is complete, and the framework presents requests to it once `EvtDriverDeviceAdd` has
+    /// returned (R-DEV-17). The token is what that callback has to return.
+    ///
+    /// # Errors
+    /// `STATUS_INVALID_DEVICE_STATE` if the device has no space for it, which [`DeviceInit::create`] rules out.
+    pub fn install(self, context: D) -> Result<Added<'i>, Status> {
+        self.complete(context)?;
+        Ok(Added::token())
+    }
+}
+
+/// Proof that `EvtDriverDeviceAdd` may report success: a device was made of the structure it was given, its context installed; or
+/// that structure was declined.
+///
+/// Invariant: `'i` is that of the structure, so no other device's token will do.
+#[must_use]
+pub struct Added<'i>(Brand<'i>);
+
+impl Added<'_> {
+    const fn token() -> Self {
+        Self(PhantomData)
     }
 }
 

@@ -14,12 +14,12 @@ use wdk_sys::{
 use super::{Queue, trampolines};
 use crate::{
     Status, context,
-    cx::{Cancel, Cx, Io, IoPassive, Passive, QueuePlace, Stop},
+    cx::{Cancel, Cx, Io, IoPassive, Passive, QueuePlace, Resume, Stop},
     device::{Control, Device, DeviceContext, Filter, Function, NewDevice, Role},
     handler::{self, Stateless},
     request::{
-        Any, Canceled, Disposition, InternalIoctl, Ioctl, Read, Request, StopAction, StopContext,
-        Write,
+        Any, Canceled, Claim, Disposition, InternalIoctl, Ioctl, Read, Request, ResumeContext,
+        Resumes, StopAction, StopContext, Write,
     },
 };
 
@@ -49,13 +49,22 @@ pub struct QueueConfig<D, P = Io, M = Unmanaged, S = NoStop> {
     may: PhantomData<fn() -> (M, S)>,
 }
 
-/// A stop handler for queues whose requests are always ended soon by whoever has them: leave every request to its owner.
+/// A stop handler for queues whose requests are always ended soon by whoever has them, so that there is nothing to do but let them.
+/// One that is parked after all goes back to its queue, or ends with the device.
 pub fn wait_for_the_owner<'s, D: DeviceContext>(
-    _cx: &mut Cx<'_, Stop>,
+    cx: &mut Cx<'_, Stop>,
     _device: &Device<D>,
     request: StopContext<'s>,
 ) -> StopAction<'s> {
-    request.leave()
+    match request.claim(cx) {
+        Claim::Owned(request) => match request.requeue(cx) {
+            Ok(requeued) => requeued,
+            Err(request) => request.complete(cx, Status::DEVICE_NOT_CONNECTED),
+        },
+        Claim::Canceled(request) => request.complete(cx, Status::CANCELLED).into(),
+        Claim::Sent(request) => request.leave(),
+        Claim::Elsewhere(request) => request.leave(),
+    }
 }
 
 impl<D: DeviceContext> QueueConfig<D> {
@@ -180,13 +189,40 @@ impl<D: DeviceContext, P: QueuePlace, M, S> QueueConfig<D, P, M, S> {
         F: for<'s> Fn(&mut Cx<'_, Stop>, &Device<D>, StopContext<'s>) -> StopAction<'s> + Stateless,
     {
         handler::hand_in(f);
-        self.raw.EvtIoStop = Some(trampolines::evt_io_stop::<D, F>);
+        self.raw.EvtIoStop = Some(trampolines::evt_io_stop::<D, _, F>);
+        self.stoppable()
+    }
+
+    fn stoppable(self) -> QueueConfig<D, P, M, Stoppable> {
         QueueConfig {
             raw: self.raw,
             passive: self.passive,
             of: PhantomData,
             may: PhantomData,
         }
+    }
+}
+
+impl<D: DeviceContext, P: QueuePlace, S> QueueConfig<D, P, Managed, S> {
+    /// `EvtIoStop` and `EvtIoResume`: the stop handler may keep requests ([`StopOwned::keep`](crate::request::StopOwned::keep)) because there is
+    /// somebody to be told of them when power is back (R-QUE-125, the rule `EvtIoStopResume`).
+    #[must_use]
+    pub fn stop_and_resume<F, G>(
+        mut self,
+        stop: F,
+        resume: G,
+    ) -> QueueConfig<D, P, Managed, Stoppable>
+    where
+        F: for<'s> Fn(&mut Cx<'_, Stop>, &Device<D>, StopContext<'s, Resumes>) -> StopAction<'s>
+            + Stateless,
+        G: for<'s> Fn(&mut Cx<'_, Resume>, &Device<D>, ResumeContext<'s>) -> StopAction<'s>
+            + Stateless,
+    {
+        handler::hand_in(stop);
+        handler::hand_in(resume);
+        self.raw.EvtIoStop = Some(trampolines::evt_io_stop::<D, Resumes, F>);
+        self.raw.EvtIoResume = Some(trampolines::evt_io_resume::<D, G>);
+        self.stoppable()
     }
 }
 

@@ -4,12 +4,12 @@ use wdk_sys::{WDFQUEUE, WDFREQUEST};
 
 use crate::{
     Status,
-    cx::{self, Cancel, Cx, QueuePlace, Stop},
+    cx::{self, Cancel, Cx, QueuePlace, Resume, Stop},
     device::{self, Device, DeviceContext},
     handler::{self, Stateless},
     request::{
-        Any, Canceled, Disposition, InternalIoctl, Ioctl, Kind, Read, Request, StopAction,
-        StopContext, Write, finish, first_presentation,
+        Any, Canceled, Disposition, InternalIoctl, Ioctl, Kind, Read, Request, ResumeContext,
+        StopAction, StopContext, Write, finish, first_presentation,
     },
 };
 
@@ -110,12 +110,12 @@ pub(super) unsafe extern "C" fn evt_io_canceled_on_queue<D: DeviceContext, F>(
     });
 }
 
-pub(super) unsafe extern "C" fn evt_io_stop<D: DeviceContext, F>(
+pub(super) unsafe extern "C" fn evt_io_stop<D: DeviceContext, W, F>(
     queue: WDFQUEUE,
     request: WDFREQUEST,
     flags: u32,
 ) where
-    F: for<'s> Fn(&mut Cx<'_, Stop>, &Device<D>, StopContext<'s>) -> StopAction<'s> + Stateless,
+    F: for<'s> Fn(&mut Cx<'_, Stop>, &Device<D>, StopContext<'s, W>) -> StopAction<'s> + Stateless,
 {
     // SAFETY: queue and device exist while the queue is being stopped.
     let Some(device) = (unsafe { device::of_queue::<D>(queue) }) else {
@@ -126,5 +126,23 @@ pub(super) unsafe extern "C" fn evt_io_stop<D: DeviceContext, F>(
     cx::enter::<Stop, _>(|cx| {
         // SAFETY: within EvtIoStop for this request; 's is minted by `f`.
         let _done = f(cx, &device, unsafe { StopContext::present(request, flags) });
+    });
+}
+
+pub(super) unsafe extern "C" fn evt_io_resume<D: DeviceContext, F>(
+    queue: WDFQUEUE,
+    request: WDFREQUEST,
+) where
+    F: for<'s> Fn(&mut Cx<'_, Resume>, &Device<D>, ResumeContext<'s>) -> StopAction<'s> + Stateless,
+{
+    // SAFETY: queue and device exist while the queue is being resumed.
+    let Some(device) = (unsafe { device::of_queue::<D>(queue) }) else {
+        return;
+    };
+    // SAFETY: handed in by the configuration.
+    let f: F = unsafe { handler::recall() };
+    cx::enter::<Resume, _>(|cx| {
+        // SAFETY: within EvtIoResume for this request; 's is minted by `f`.
+        let _done = f(cx, &device, unsafe { ResumeContext::present(request) });
     });
 }

@@ -41,7 +41,10 @@ pub use self::{
     kind::{Any, AnyOf, Create, InternalIoctl, Ioctl, Kind, Read, Write},
     parameters::{FileKey, IoctlParameters, TransferParameters},
     park::{OnCancel, ParkError, Parked, Unparked},
-    stop::{Claim, StopAction, StopContext, StopOwned, StopReason, StopSent},
+    stop::{
+        Claim, NoResume, ResumeContext, ResumeOwned, Resumed, Resumes, StopAction, StopContext,
+        StopElsewhere, StopOwned, StopReason, StopSent,
+    },
     user_buffers::CallerRequest,
 };
 pub(crate) use self::{

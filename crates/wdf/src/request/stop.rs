@@ -8,12 +8,12 @@ use core::marker::PhantomData;
 use wdk_sys::{WDFREQUEST, call_unsafe_wdf_function_binding};
 
 use super::{
-    Any, Canceled, Disposition, FileKey, Owned, Request, RequestContext, cell::Cell,
-    park::claim_any, sealed, state::Claimed,
+    Any, Canceled, Disposition, FileKey, OnCancel, Owned, ParkError, Parked, Request,
+    RequestContext, cell::Cell, park::claim_any, sealed, state::Claimed,
 };
 use crate::{
-    FinalStatus,
-    cx::{Brand, CanComplete, Cx, Stop},
+    FinalStatus, Status,
+    cx::{Brand, CanComplete, Cx, Resume, Stop},
 };
 
 /// Why the framework stops the queue.
@@ -35,26 +35,35 @@ impl<'s> From<Disposition<'s>> for StopAction<'s> {
     }
 }
 
+/// The queue has no resume handler: what its stop handler claims it cannot keep.
+pub struct NoResume(PhantomData<()>);
+/// The queue has a resume handler.
+pub struct Resumes(PhantomData<()>);
+
 /// One driver-owned request the framework asks about. It keeps the object alive during the callback (R-QUE-127).
-pub struct StopContext<'s> {
+///
+/// The only way to an action is [`claim`](Self::claim): a request that waits in the driver cannot be overlooked.
+#[must_use]
+pub struct StopContext<'s, W = NoResume> {
     request: WDFREQUEST,
     reason: StopReason,
     brand: Brand<'s>,
+    may: PhantomData<W>,
 }
 
 /// Who has the request.
-pub enum Claim<'s> {
+pub enum Claim<'s, W = NoResume> {
     /// It was parked: the handler owns it now.
-    Owned(StopOwned<'s>),
+    Owned(StopOwned<'s, W>),
     /// It was parked and its cancellation came in between: complete it.
     Canceled(Canceled<'s, Any>),
     /// It is at an I/O target; its completion routine will own it.
     Sent(StopSent<'s>),
     /// A handler, a finisher or a cancel callback has it and will end it.
-    Elsewhere(StopContext<'s>),
+    Elsewhere(StopElsewhere<'s>),
 }
 
-impl<'s> StopContext<'s> {
+impl<'s, W> StopContext<'s, W> {
     /// # Safety
     /// Within `EvtIoStop` for `request`; 's is minted for this call.
     pub(crate) unsafe fn present(request: WDFREQUEST, flags: u32) -> Self {
@@ -70,6 +79,7 @@ impl<'s> StopContext<'s> {
             request,
             reason,
             brand: PhantomData,
+            may: PhantomData,
         }
     }
 
@@ -81,13 +91,14 @@ impl<'s> StopContext<'s> {
 
     /// Tries to become the owner. Stands for `WdfRequestUnmarkCancelable` where the request is parked.
     #[must_use]
-    pub fn claim(self, _cx: &Cx<'_, Stop>) -> Claim<'s> {
+    pub fn claim(self, _cx: &Cx<'_, Stop>) -> Claim<'s, W> {
         // SAFETY: the framework keeps the object during the callback.
         match unsafe { claim_any(self.request) } {
             Claimed::Owned => Claim::Owned(StopOwned {
                 // SAFETY: claimed: owned by this callback alone, under its brand.
                 request: unsafe { Request::present(self.request) },
                 reason: self.reason,
+                may: PhantomData,
             }),
             // SAFETY: as above, canceled.
             Claimed::Canceled => Claim::Canceled(unsafe { Canceled::present(self.request) }),
@@ -95,28 +106,39 @@ impl<'s> StopContext<'s> {
                 // SAFETY: as above, the object exists.
                 let cell = unsafe { Cell::of(self.request) };
                 if cell.is_some_and(|cell| cell.state.is_sent()) {
-                    Claim::Sent(StopSent(self))
+                    Claim::Sent(StopSent {
+                        request: self.request,
+                        brand: PhantomData,
+                    })
                 } else {
-                    Claim::Elsewhere(self)
+                    Claim::Elsewhere(StopElsewhere(PhantomData))
                 }
             }
         }
     }
+}
 
+/// A request a handler, a finisher or a cancel callback is at, met in `EvtIoStop`.
+#[must_use]
+pub struct StopElsewhere<'s>(Brand<'s>);
+
+impl<'s> StopElsewhere<'s> {
     /// Does nothing: the framework waits until the owner has ended the request (R-QUE-122).
     pub const fn leave(self) -> StopAction<'s> {
         StopAction(PhantomData)
     }
 }
 
-/// A request claimed in `EvtIoStop`: complete or requeue it. It has no buffers and no parameters here.
+/// A request claimed in `EvtIoStop`: complete or requeue it, or keep it if the queue has a resume handler. It has no buffers and no
+/// parameters here.
 #[must_use]
-pub struct StopOwned<'s> {
+pub struct StopOwned<'s, W = NoResume> {
     request: Request<'s, Any>,
     reason: StopReason,
+    may: PhantomData<W>,
 }
 
-impl<'s> StopOwned<'s> {
+impl<'s, W> StopOwned<'s, W> {
     /// Completes it with Information 0.
     pub fn complete(
         self,
@@ -153,15 +175,44 @@ impl<'s> StopOwned<'s> {
     }
 }
 
-impl sealed::Sealed for StopOwned<'_> {}
-impl Owned for StopOwned<'_> {
+impl<'s> StopOwned<'s, Resumes> {
+    /// `WdfRequestStopAcknowledge(FALSE)`: the driver keeps the request, parked anew, while the device is in low power; the queue's resume
+    /// handler is told when power is back (R-QUE-125). It stays cancelable meanwhile (R-QUE-132).
+    ///
+    /// # Errors
+    /// The request comes back if the device is being removed (`STATUS_INVALID_DEVICE_STATE`), and as from [`Request::park`].
+    pub fn keep<C: OnCancel<Any>>(
+        self,
+        _cx: &Cx<'_, Stop>,
+    ) -> Result<(StopAction<'s>, Parked<Any>), ParkError<'s, Any>> {
+        if self.reason == StopReason::Purge {
+            return Err(ParkError::NotParkable(
+                self.request,
+                Status::INVALID_DEVICE_STATE,
+            ));
+        }
+        // SAFETY: owned, within EvtIoStop for this request (R-QUE-123). Before it is parked: afterwards somebody else may end it.
+        unsafe {
+            call_unsafe_wdf_function_binding!(WdfRequestStopAcknowledge, self.request.handle(), 0);
+        }
+        let (parked, token) = self.request.park::<C>()?;
+        Ok((parked.into(), token))
+    }
+}
+
+impl<W> sealed::Sealed for StopOwned<'_, W> {}
+impl<W> Owned for StopOwned<'_, W> {
     fn raw(&self) -> WDFREQUEST {
         self.request.handle()
     }
 }
 
 /// A request at an I/O target, met in `EvtIoStop`.
-pub struct StopSent<'s>(StopContext<'s>);
+#[must_use]
+pub struct StopSent<'s> {
+    request: WDFREQUEST,
+    brand: Brand<'s>,
+}
 
 impl<'s> StopSent<'s> {
     /// Asks whoever has it below to give it up, and leaves the rest to its completion routine, which may run inside this call
@@ -169,14 +220,103 @@ impl<'s> StopSent<'s> {
     pub fn cancel(self, _cx: &Cx<'_, Stop>) -> StopAction<'s> {
         // SAFETY: the framework keeps the object during the callback; legal concurrently with completion (R-CAN-77). What it returns
         // says nothing about the outcome (R-CAN-71).
-        let _ = unsafe {
-            call_unsafe_wdf_function_binding!(WdfRequestCancelSentRequest, self.0.request)
-        };
-        self.0.leave()
+        let _ =
+            unsafe { call_unsafe_wdf_function_binding!(WdfRequestCancelSentRequest, self.request) };
+        StopAction(self.brand)
     }
 
     /// Leaves it to the lower driver.
     pub const fn leave(self) -> StopAction<'s> {
-        self.0.leave()
+        StopAction(self.brand)
+    }
+}
+
+/// One request the driver kept over a time without power. Stands for `EvtIoResume`, whose request is driver-owned and not canceled (R-QUE-129).
+///
+/// The framework keeps the object alive during the callback, as in `EvtIoStop`. The request may be with somebody else by now.
+#[must_use]
+pub struct ResumeContext<'s> {
+    request: WDFREQUEST,
+    brand: Brand<'s>,
+}
+
+/// Who has a request that is resumed.
+pub enum Resumed<'s> {
+    /// It was parked: the handler owns it now, and ends it or parks it again. It has no buffers and no parameters here.
+    Owned(ResumeOwned<'s>),
+    /// It was parked and its cancellation came in between: complete it.
+    Canceled(Canceled<'s, Any>),
+    /// Somebody else has it and will end it.
+    Elsewhere(StopElsewhere<'s>),
+}
+
+impl<'s> ResumeContext<'s> {
+    /// # Safety
+    /// Within `EvtIoResume` for `request`; 's is minted for this call.
+    pub(crate) unsafe fn present(request: WDFREQUEST) -> Self {
+        Self {
+            request,
+            brand: PhantomData,
+        }
+    }
+
+    /// Tries to become the owner. Stands for `WdfRequestUnmarkCancelable` where the request is parked.
+    #[must_use]
+    pub fn claim(self, _cx: &Cx<'_, Resume>) -> Resumed<'s> {
+        // SAFETY: the framework keeps the object during the callback.
+        match unsafe { claim_any(self.request) } {
+            Claimed::Owned => {
+                // SAFETY: claimed: owned by this callback alone, under its brand.
+                let request = unsafe { Request::present(self.request) };
+                Resumed::Owned(ResumeOwned(request))
+            }
+            // SAFETY: as above, canceled.
+            Claimed::Canceled => Resumed::Canceled(unsafe { Canceled::present(self.request) }),
+            Claimed::No => Resumed::Elsewhere(StopElsewhere(PhantomData)),
+        }
+    }
+
+    /// Leaves it where it is: parked, with whoever holds its token.
+    pub const fn leave(self) -> StopAction<'s> {
+        StopAction(self.brand)
+    }
+}
+
+/// A request claimed in `EvtIoResume`.
+#[must_use]
+pub struct ResumeOwned<'s>(Request<'s, Any>);
+
+impl<'s> ResumeOwned<'s> {
+    /// Completes it with Information 0.
+    pub fn complete(
+        self,
+        cx: &Cx<'_, impl CanComplete>,
+        status: impl Into<FinalStatus>,
+    ) -> StopAction<'s> {
+        self.0.complete_empty(cx, status).into()
+    }
+
+    /// Parks it again; see [`Request::park`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn park<C: OnCancel<Any>>(
+        self,
+    ) -> Result<(StopAction<'s>, Parked<Any>), ParkError<'s, Any>> {
+        let (parked, token) = self.0.park::<C>()?;
+        Ok((parked.into(), token))
+    }
+
+    /// The driver's context on it.
+    #[must_use]
+    pub fn context<T: RequestContext>(&self) -> Option<&T> {
+        self.0.context()
+    }
+}
+
+impl sealed::Sealed for ResumeOwned<'_> {}
+impl Owned for ResumeOwned<'_> {
+    fn raw(&self) -> WDFREQUEST {
+        self.0.handle()
     }
 }

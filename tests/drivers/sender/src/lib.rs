@@ -9,7 +9,7 @@ use wdf::{
     Status,
     context::{Context, TypeInfo},
     cx::{Cx, Done, Io, Setup},
-    device::{Device, DeviceContext, DeviceInit, Undecided},
+    device::{Added, Device, DeviceContext, DeviceInit, Undecided},
     driver::Driver,
     queue::{QueueConfig, wait_for_the_owner},
     request::{Disposition, Kind, Request},
@@ -47,11 +47,11 @@ impl Driver for Sender {
         Ok(Self)
     }
 
-    fn device_add(
+    fn device_add<'i>(
         &self,
         cx: &mut Cx<'_, Setup>,
-        init: DeviceInit<'_, Undecided>,
-    ) -> Result<(), Status> {
+        init: DeviceInit<'i, Undecided>,
+    ) -> Result<Added<'i>, Status> {
         let device = init.filter(cx).create::<Filter>(cx)?;
         QueueConfig::parallel(None)
             .read(carry)
@@ -61,8 +61,7 @@ impl Driver for Sender {
             .default_queue()
             .create(cx, &device)?;
         let lower = device.target()?;
-        device.install(Filter { lower })?;
-        Ok(())
+        device.install(Filter { lower })
     }
 }
 

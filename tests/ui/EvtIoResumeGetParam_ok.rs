@@ -1,0 +1,8 @@
+//! Parameters are not read in EvtIoResume.
+#![no_std]
+
+use wdf::request::ResumeOwned;
+
+pub fn resume(r: &ResumeOwned<'_>) {
+    let _ = r.context::<()>();
+}

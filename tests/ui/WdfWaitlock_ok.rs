@@ -1,0 +1,14 @@
+//! A wait lock is not acquired while it is held.
+#![no_std]
+
+use wdf::{
+    cx::{Cx, Work},
+    lock::{SpinLock, WaitLock},
+};
+
+pub fn count(cx: &mut Cx<'_, Work>, l: &WaitLock<u32>, s: &SpinLock<u32>) -> u32 {
+    l.with(cx, |n, cx| {
+        *n += s.with(cx, |n| *n);
+        *n
+    }) + s.with(cx, |n| *n)
+}

@@ -1,0 +1,23 @@
+//! A stop handler looks who has the request before it leaves it alone: a parked one waits for nobody else.
+#![no_std]
+
+use wdf::{
+    Status,
+    cx::{Cx, Stop},
+    request::{Claim, StopAction, StopContext},
+};
+
+pub fn stop<'s>(cx: &mut Cx<'_, Stop>, s: StopContext<'s>) -> StopAction<'s> {
+    match s.claim(cx) {
+        Claim::Owned(r) => r.complete(cx, Status::CANCELLED),
+        Claim::Canceled(c) => c.complete(cx, Status::CANCELLED).into(),
+        Claim::Sent(r) => r.leave(),
+        Claim::Elsewhere(s) => s.leave(),
+    }
+}
+
+pub fn told(cx: &mut Cx<'_, Stop>, c: Claim<'_>) {
+    if let Claim::Canceled(c) = c {
+        let _ = c.complete(cx, Status::CANCELLED);
+    }
+}
