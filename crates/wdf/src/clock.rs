@@ -56,6 +56,16 @@ impl Span {
         Self((millis as u64).saturating_mul(10_000))
     }
 
+    /// As a relative timeout of a wait: negative, 0 for no waiting at all.
+    pub(crate) fn relative_or_now(self) -> i64 {
+        i64::try_from(self.0).unwrap_or(i64::MAX).saturating_neg()
+    }
+
+    /// Whole milliseconds, rounded up.
+    pub(crate) fn millis(self) -> u32 {
+        u32::try_from(self.0.div_ceil(10_000)).unwrap_or(u32::MAX)
+    }
+
     /// As a relative due time of a framework timer: negative, never 0 (R-DEV-83).
     pub(crate) fn relative(self) -> i64 {
         i64::try_from(self.0.max(1))

@@ -12,6 +12,7 @@ use crate::{
     context::{self, Context},
     cx::{self, Cx, Setup},
     device::{Added, DeviceInit, Undecided},
+    trace::{self, Provider},
 };
 
 /// A driver: its context on the driver object, and what it does with devices.
@@ -19,6 +20,13 @@ pub trait Driver: Context {
     /// Whether it serves no hardware at all: then [`device_add`](Self::device_add) is never called, and the driver creates its control
     /// device in [`start`](Self::start). Stands for `WdfDriverInitNonPnpDriver` (R-DEV-02).
     const NON_PNP: bool = false;
+
+    /// Where the driver's `TraceLogging` events go; see [`trace`]. Registered before [`start`](Self::start), unregistered after
+    /// [`unload`](Self::unload).
+    #[must_use]
+    fn provider() -> Option<&'static Provider> {
+        None
+    }
 
     /// `DriverEntry`, after `WdfDriverCreate`. `PASSIVE_LEVEL`.
     ///
@@ -73,6 +81,24 @@ pub unsafe fn enter<D: Driver>(
     driver: PDRIVER_OBJECT,
     registry_path: PCUNICODE_STRING,
 ) -> NTSTATUS {
+    if let Some(provider) = D::provider() {
+        // SAFETY: the one call, and first of all (contract); unregistered in the unload callback, or below if there will be none.
+        unsafe { trace::register(provider) };
+    }
+    // SAFETY: contract of this function.
+    let status = unsafe { create::<D>(driver, registry_path) };
+    if !status.is_success() {
+        // The image goes, and no unload callback is called (R-DEV-04).
+        trace::unregister();
+    }
+    status.raw()
+}
+
+/// `WdfDriverCreate`, and the driver's own start.
+///
+/// # Safety
+/// As [`enter`].
+unsafe fn create<D: Driver>(driver: PDRIVER_OBJECT, registry_path: PCUNICODE_STRING) -> Status {
     let mut config = WDF_DRIVER_CONFIG {
         Size: context::size_u32::<WDF_DRIVER_CONFIG>(),
         EvtDriverDeviceAdd: (!D::NON_PNP).then_some(evt_device_add::<D> as _),
@@ -97,15 +123,15 @@ pub unsafe fn enter<D: Driver>(
         )
     };
     if let Err(status) = Status::from_raw(status).ok() {
-        return status.raw();
+        return status;
     }
     match cx::enter::<Setup, _>(|cx| D::start(cx)) {
-        // SAFETY: just created; no callback of the driver runs before DriverEntry returns.
+        // SAFETY: just created; nobody else installs.
         Ok(value) => match unsafe { context::install(handle().cast(), value) } {
-            Ok(_) => Status::SUCCESS.raw(),
-            Err(_) => Status::INTERNAL_ERROR.raw(),
+            Ok(_) => Status::SUCCESS,
+            Err(_) => Status::INTERNAL_ERROR,
         },
-        Err(status) => status.raw(),
+        Err(status) => status,
     }
 }
 
@@ -131,6 +157,8 @@ unsafe extern "C" fn evt_unload<D: Driver>(driver: WDFDRIVER) {
     // The context owns objects below the driver object, which dies next and takes them along: it goes first.
     // SAFETY: the driver object exists, all devices are gone and no callback is left that could use the context (R-DEV-08).
     unsafe { context::take_down::<D>(driver.cast()) };
+    // Last: until here the driver may write events.
+    trace::unregister();
 }
 
 /// Defines `DriverEntry` for a [`Driver`](crate::driver::Driver).

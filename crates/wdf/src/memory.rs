@@ -91,9 +91,15 @@ impl Memory {
 
     /// Appends what lies at `offset` to `to`, as much as both have, and says how many bytes that were.
     pub fn read(&self, offset: usize, to: &mut Output<'_, '_>) -> usize {
-        let bytes = self.length.saturating_sub(offset).min(to.room());
+        self.read_up_to(self.length, offset, to)
+    }
+
+    /// As [`read`](Self::read), as if the memory ended at `end`.
+    pub fn read_up_to(&self, end: usize, offset: usize, to: &mut Output<'_, '_>) -> usize {
+        let end = end.min(self.length);
+        let bytes = end.saturating_sub(offset).min(to.room());
         if bytes > 0 {
-            // SAFETY: offset < length here.
+            // SAFETY: offset < end <= length here.
             let from = unsafe { self.at.add(offset) };
             // SAFETY: `bytes` lie behind `offset` and fit (computed).
             unsafe { to.append_raw(from.as_ptr(), bytes) };

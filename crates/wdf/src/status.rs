@@ -22,6 +22,8 @@ statuses! {
     SUCCESS = 0;
     /// `STATUS_NO_MORE_ENTRIES`.
     NO_MORE_ENTRIES = 0x8000_001A;
+    /// `STATUS_DEVICE_BUSY`: something of the kind is under way already.
+    DEVICE_BUSY = 0x8000_0011;
     /// `STATUS_UNSUCCESSFUL`.
     UNSUCCESSFUL = 0xC000_0001;
     /// `STATUS_INFO_LENGTH_MISMATCH`: a structure's stated size is not its size.
@@ -46,6 +48,12 @@ statuses! {
     INSUFFICIENT_RESOURCES = 0xC000_009A;
     /// `STATUS_DEVICE_NOT_CONNECTED`.
     DEVICE_NOT_CONNECTED = 0xC000_009D;
+    /// `STATUS_DELETE_PENDING`: the object has gone with its device.
+    DELETE_PENDING = 0xC000_0056;
+    /// `STATUS_OBJECT_TYPE_MISMATCH`: a registry value is of another type.
+    OBJECT_TYPE_MISMATCH = 0xC000_0024;
+    /// `STATUS_OBJECT_NAME_NOT_FOUND`.
+    OBJECT_NAME_NOT_FOUND = 0xC000_0034;
     /// `STATUS_DEVICE_NOT_READY`.
     DEVICE_NOT_READY = 0xC000_00A3;
     /// `STATUS_NOT_SUPPORTED`.

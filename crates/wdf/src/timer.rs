@@ -1,25 +1,27 @@
 //! Timers.
 
-use wdk_sys::{WDF_TIMER_CONFIG, WDFTIMER, call_unsafe_wdf_function_binding};
+use wdk_sys::{
+    _WDF_EXECUTION_LEVEL::{WdfExecutionLevelInheritFromParent, WdfExecutionLevelPassive},
+    PFN_WDF_TIMER, WDF_TIMER_CONFIG, WDFTIMER, call_unsafe_wdf_function_binding,
+};
 
 use crate::{
     Status,
     clock::{Instant, Span},
     context,
-    cx::{self, Cx, Passive, Place, TimerTick},
+    cx::{self, CanDrain, Cx, Passive, PassiveTick, Place, TimerTick},
     device::{self, Device, DeviceContext, NewDevice},
     handler::{self, Stateless},
     lock::SpinLock,
-    object::ObjectRef,
+    object::{self, ObjectRef},
 };
 
-/// A one-shot timer of a device, its callback at `DISPATCH_LEVEL`. Stands for `WDFTIMER`.
-///
-/// Deleted with the device, after a running callback has returned (R-DEV-87).
+/// A timer of a device. Stands for `WDFTIMER`. Deleted with the device, after a running callback has returned (R-DEV-87); nothing happens to one
+/// that is kept longer.
 pub struct Timer(ObjectRef);
 
 impl Timer {
-    /// `WdfTimerCreate` with the device as parent, not serialised with its queues.
+    /// A one-shot timer with its callback at `DISPATCH_LEVEL`. Stands for `WdfTimerCreate` with the device as parent, not serialised with its queues.
     ///
     /// # Errors
     /// `STATUS_INSUFFICIENT_RESOURCES`.
@@ -32,34 +34,64 @@ impl Timer {
         F: Fn(&mut Cx<'_, TimerTick>, &Device<D>) + Stateless,
     {
         handler::hand_in(tick);
-        let mut config = WDF_TIMER_CONFIG {
-            Size: context::size_u32::<WDF_TIMER_CONFIG>(),
-            EvtTimerFunc: Some(evt_timer::<D, F>),
-            ..WDF_TIMER_CONFIG::default()
-        };
-        let mut attributes = context::plain_attributes();
-        attributes.ParentObject = device.handle().cast();
-        let mut timer: WDFTIMER = core::ptr::null_mut();
-        // SAFETY: all pointers are to locals; the parent exists.
-        let status = unsafe {
-            call_unsafe_wdf_function_binding!(
-                WdfTimerCreate,
-                &raw mut config,
-                &raw mut attributes,
-                &raw mut timer
-            )
-        };
-        Status::from_raw(status).ok()?;
-        // SAFETY: just created.
-        unsafe { ObjectRef::acquire(timer.cast()) }
-            .map(Self)
-            .ok_or(Status::INSUFFICIENT_RESOURCES)
+        create(
+            device,
+            Some(evt_timer::<D, TimerTick, F>),
+            0,
+            WdfExecutionLevelInheritFromParent,
+        )
     }
 
-    /// Runs the callback once after `span`, instead of any earlier setting. Stands for `WdfTimerStart`. IRQL <= `DISPATCH_LEVEL`,
+    /// A timer that goes off again every `period` once it is started, at `DISPATCH_LEVEL` (R-DEV-82). The period counts in whole milliseconds.
+    ///
+    /// # Errors
+    /// `STATUS_INVALID_PARAMETER` for a period above 2^31 - 1 ms; `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn periodic<D: DeviceContext, R, F>(
+        _cx: &Cx<'_, impl Passive>,
+        device: &NewDevice<'_, D, R>,
+        period: Span,
+        tick: F,
+    ) -> Result<Self, Status>
+    where
+        F: Fn(&mut Cx<'_, TimerTick>, &Device<D>) + Stateless,
+    {
+        handler::hand_in(tick);
+        create(
+            device,
+            Some(evt_timer::<D, TimerTick, F>),
+            period.millis().max(1),
+            WdfExecutionLevelInheritFromParent,
+        )
+    }
+
+    /// A one-shot timer with its callback at `PASSIVE_LEVEL`, through a work item of the framework (R-DEV-82).
+    ///
+    /// # Errors
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn passive<D: DeviceContext, R, F>(
+        _cx: &Cx<'_, impl Passive>,
+        device: &NewDevice<'_, D, R>,
+        tick: F,
+    ) -> Result<Self, Status>
+    where
+        F: Fn(&mut Cx<'_, PassiveTick>, &Device<D>) + Stateless,
+    {
+        handler::hand_in(tick);
+        create(
+            device,
+            Some(evt_timer::<D, PassiveTick, F>),
+            0,
+            WdfExecutionLevelPassive,
+        )
+    }
+
+    /// Runs the callback after `span`, instead of any earlier setting. Stands for `WdfTimerStart`. IRQL <= `DISPATCH_LEVEL`,
     /// also under a lock: it calls nothing back.
     pub fn start(&self, span: Span) {
-        // SAFETY: referenced. Whether it was queued before does not matter here (R-DEV-83).
+        if !self.0.is_live() {
+            return;
+        }
+        // SAFETY: referenced and live. Whether it was queued before does not matter here (R-DEV-83).
         let _ = unsafe {
             call_unsafe_wdf_function_binding!(WdfTimerStart, self.0.raw().cast(), span.relative())
         };
@@ -67,14 +99,59 @@ impl Timer {
 
     /// Takes back a setting; a callback that has begun goes on. Stands for `WdfTimerStop(FALSE)` (R-DEV-84).
     pub fn stop(&self) {
-        // SAFETY: referenced; not waiting is legal at IRQL <= DISPATCH_LEVEL.
+        if !self.0.is_live() {
+            return;
+        }
+        // SAFETY: referenced and live; not waiting is legal at IRQL <= DISPATCH_LEVEL.
         let _ = unsafe { call_unsafe_wdf_function_binding!(WdfTimerStop, self.0.raw().cast(), 0) };
+    }
+
+    /// Takes back a setting and waits for a callback that has begun. Stands for `WdfTimerStop(TRUE)`, `PASSIVE_LEVEL`; the place rules out that
+    /// it is the timer's own callback (R-DEV-84).
+    pub fn stop_and_wait(&self, _cx: &mut Cx<'_, impl CanDrain>) {
+        if !self.0.is_live() {
+            return;
+        }
+        // SAFETY: referenced and live; PASSIVE_LEVEL, not in a timer's callback (the token).
+        let _ = unsafe { call_unsafe_wdf_function_binding!(WdfTimerStop, self.0.raw().cast(), 1) };
     }
 }
 
-unsafe extern "C" fn evt_timer<D: DeviceContext, F>(timer: WDFTIMER)
+/// `WdfTimerCreate`.
+fn create<D: DeviceContext, R>(
+    device: &NewDevice<'_, D, R>,
+    callback: PFN_WDF_TIMER,
+    period: u32,
+    level: wdk_sys::WDF_EXECUTION_LEVEL,
+) -> Result<Timer, Status> {
+    let mut config = WDF_TIMER_CONFIG {
+        Size: context::size_u32::<WDF_TIMER_CONFIG>(),
+        EvtTimerFunc: callback,
+        Period: period,
+        ..WDF_TIMER_CONFIG::default()
+    };
+    let mut attributes = object::attributes(device.handle().cast());
+    attributes.ExecutionLevel = level;
+    let mut timer: WDFTIMER = core::ptr::null_mut();
+    // SAFETY: all pointers are to locals; the parent exists.
+    let status = unsafe {
+        call_unsafe_wdf_function_binding!(
+            WdfTimerCreate,
+            &raw mut config,
+            &raw mut attributes,
+            &raw mut timer
+        )
+    };
+    Status::from_raw(status).ok()?;
+    // SAFETY: just created.
+    unsafe { ObjectRef::acquire(timer.cast()) }
+        .map(Timer)
+        .ok_or(Status::INSUFFICIENT_RESOURCES)
+}
+
+unsafe extern "C" fn evt_timer<D: DeviceContext, P: Place, F>(timer: WDFTIMER)
 where
-    F: Fn(&mut Cx<'_, TimerTick>, &Device<D>) + Stateless,
+    F: Fn(&mut Cx<'_, P>, &Device<D>) + Stateless,
 {
     // SAFETY: the timer is live during its callback, and so is its parent (R-DEV-88).
     let parent = unsafe { call_unsafe_wdf_function_binding!(WdfTimerGetParentObject, timer) };
@@ -82,9 +159,9 @@ where
     let Some(device) = (unsafe { device::borrow::<D>(parent.cast()) }) else {
         return;
     };
-    // SAFETY: `new` was given an F.
+    // SAFETY: the constructor was given an F.
     let tick: F = unsafe { handler::recall() };
-    cx::enter::<TimerTick, _>(|cx| tick(cx, &device));
+    cx::enter::<P, _>(|cx| tick(cx, &device));
 }
 
 /// A timer that goes off at the earliest of the moments asked for.

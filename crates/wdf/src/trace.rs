@@ -1,8 +1,60 @@
-//! Lines for the kernel debugger, through `DbgPrint`.
+//! Events for whoever traces, through `TraceLogging`, and lines for the kernel debugger, through `DbgPrint`.
+//!
+//! `TraceLogging` needs no manifest: an event carries its own description, and nothing is built of it unless a session listens. Microsoft's
+//! [`tracelogging`] crate does it; this crate registers the driver's provider before anything else of the driver runs and unregisters it after
+//! everything else, so that a driver needs no `unsafe`:
+//!
+//! ```rust,ignore
+//! tracelogging::define_provider!(EVENTS, "Vendor.Driver");
+//!
+//! impl Driver for Mine {
+//!     fn provider() -> Option<&'static wdf::trace::Provider> {
+//!         Some(&EVENTS)
+//!     }
+//!     // ...
+//! }
+//!
+//! tracelogging::write_event!(EVENTS, "Held", level(Informational), u32("code", &code));
+//! ```
+//!
+//! The macros name the crate `tracelogging`, which the driver therefore lists among its dependencies. Writing is legal at any IRQL. `DbgPrint`,
+//! by [`trace!`](crate::trace!), is for what must be seen where nobody listens: a driver that cannot start.
 
-use core::fmt::{self, Write};
+use core::{
+    fmt::{self, Write},
+    ptr,
+    sync::atomic::{AtomicPtr, Ordering},
+};
 
+pub use tracelogging::Provider;
 use wdk_sys::ntddk::DbgPrint;
+
+/// The provider that is registered.
+///
+/// Invariant: null, or a `'static` provider that was registered by [`register`] and not unregistered since.
+static REGISTERED: AtomicPtr<Provider> = AtomicPtr::new(ptr::null_mut());
+
+/// Registers the driver's provider. Stands for `EtwRegister`. `PASSIVE_LEVEL`. A provider that cannot be registered stays silent.
+///
+/// # Safety
+/// Called once, first of all, by `DriverEntry`; [`unregister`] follows before the image goes.
+pub(crate) unsafe fn register(provider: &'static Provider) {
+    // SAFETY: `unregister` comes before the image is unloaded (contract).
+    if unsafe { provider.register() } == 0 {
+        // INVARIANT: just registered.
+        REGISTERED.store(ptr::from_ref(provider).cast_mut(), Ordering::Release);
+    }
+}
+
+/// Unregisters it. Stands for `EtwUnregister`. `PASSIVE_LEVEL`.
+pub(crate) fn unregister() {
+    let provider = REGISTERED.swap(ptr::null_mut(), Ordering::AcqRel);
+    // SAFETY: null or 'static (invariant of `REGISTERED`).
+    if let Some(provider) = unsafe { provider.as_ref() } {
+        // Whatever it says, there is nothing left to do about it.
+        let _ = provider.unregister();
+    }
+}
 
 /// A line is cut at this many bytes; `DbgPrint` itself takes up to 512.
 const LINE: usize = 256;

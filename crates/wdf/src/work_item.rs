@@ -4,10 +4,10 @@ use wdk_sys::{WDF_WORKITEM_CONFIG, WDFWORKITEM, call_unsafe_wdf_function_binding
 
 use crate::{
     Status, context,
-    cx::{self, Cx, Passive, Work},
+    cx::{self, CanDrain, Cx, Passive, Work},
     device::{self, Device, DeviceContext, NewDevice},
     handler::{self, Stateless},
-    object::ObjectRef,
+    object::{self, ObjectRef},
 };
 
 /// A work item of a device. Stands for `WDFWORKITEM`. Deleted with the device, after a running callback has returned (R-DEV-87).
@@ -32,8 +32,7 @@ impl WorkItem {
             EvtWorkItemFunc: Some(evt_work_item::<D, F>),
             ..WDF_WORKITEM_CONFIG::default()
         };
-        let mut attributes = context::plain_attributes();
-        attributes.ParentObject = device.handle().cast();
+        let mut attributes = object::attributes(device.handle().cast());
         let mut item: WDFWORKITEM = core::ptr::null_mut();
         // SAFETY: all pointers are to locals; the parent exists.
         let status = unsafe {
@@ -55,8 +54,19 @@ impl WorkItem {
     ///
     /// Enqueued again while its callback runs, a second run may overlap the first (R-DEV-85).
     pub fn enqueue(&self) {
-        // SAFETY: referenced.
-        unsafe { call_unsafe_wdf_function_binding!(WdfWorkItemEnqueue, self.0.raw().cast()) };
+        if self.0.is_live() {
+            // SAFETY: referenced and live.
+            unsafe { call_unsafe_wdf_function_binding!(WdfWorkItemEnqueue, self.0.raw().cast()) };
+        }
+    }
+
+    /// Waits until every run asked for so far has returned. Stands for `WdfWorkItemFlush`, `PASSIVE_LEVEL`; the place rules out that it is
+    /// called by the work item's own callback (R-DEV-85).
+    pub fn flush(&self, _cx: &mut Cx<'_, impl CanDrain>) {
+        if self.0.is_live() {
+            // SAFETY: referenced and live; PASSIVE_LEVEL, not in a work item's callback (the token).
+            unsafe { call_unsafe_wdf_function_binding!(WdfWorkItemFlush, self.0.raw().cast()) };
+        }
     }
 }
 

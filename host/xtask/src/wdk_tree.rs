@@ -149,8 +149,8 @@ impl WdkTree {
                 process::output(&mut dlltool)?;
             }
         }
-        // wdk-sys names these; nothing in them is used by a Rust driver.
-        for empty in ["BufferOverflowFastFailK", "wmilib"] {
+        // wdk-sys names the first two, tracelogging the third (for new GUIDs in user mode); nothing in them is used by a Rust driver.
+        for empty in ["BufferOverflowFastFailK", "wmilib", "rpcrt4"] {
             let library = self.kernel_libraries().join(format!("{empty}.lib"));
             write_if_changed(&library, b"!<arch>\n")?;
         }

@@ -73,25 +73,6 @@ fn allocate(sddl: Wide, name: Wide) -> Result<DeviceInit<'static, Control>, Stat
     Ok(init)
 }
 
-impl<D: DeviceContext> NewDevice<'_, D, Control> {
-    /// `WdfDeviceCreateSymbolicLink`; deleted with the device (R-DEV-19).
-    ///
-    /// # Errors
-    /// What the framework returns, for example if the name is taken.
-    pub fn symbolic_link(&self, _cx: &Cx<'_, impl Passive>, name: Wide) -> Result<(), Status> {
-        let name = name.unicode();
-        // SAFETY: the device exists; the string is read during the call.
-        let status = unsafe {
-            call_unsafe_wdf_function_binding!(
-                WdfDeviceCreateSymbolicLink,
-                self.handle(),
-                &raw const name
-            )
-        };
-        Status::from_raw(status).ok()
-    }
-}
-
 /// A finished control device. Invariant: the one value for it, so that it is deleted once.
 ///
 /// It has no `Drop`: deleting needs `PASSIVE_LEVEL` (R-OBJ-17), which a drop cannot know of. One that is forgotten keeps the driver from

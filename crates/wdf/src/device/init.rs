@@ -130,6 +130,22 @@ impl<R> DeviceInit<'_, R> {
     }
 }
 
+impl<R: Role> DeviceInit<'_, R> {
+    /// One open handle at a time. Stands for `WdfDeviceInitSetExclusive` (R-DEV-20).
+    pub fn exclusive(&mut self) {
+        // SAFETY: valid and not consumed (type invariant).
+        unsafe { call_unsafe_wdf_function_binding!(WdfDeviceInitSetExclusive, self.init, 1) };
+    }
+
+    /// `WdfDeviceInitSetDeviceType`: a `FILE_DEVICE_` number; a filter's is that of the device below it.
+    pub fn device_type(&mut self, device_type: u32) {
+        // SAFETY: valid and not consumed (type invariant).
+        unsafe {
+            call_unsafe_wdf_function_binding!(WdfDeviceInitSetDeviceType, self.init, device_type);
+        }
+    }
+}
+
 impl DeviceInit<'_, Function> {
     /// `WdfDeviceInitSetIoType`.
     pub fn io_type(&mut self, io_type: IoType) {

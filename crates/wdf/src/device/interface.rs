@@ -1,10 +1,10 @@
-//! Device interfaces: how user mode finds a device.
+//! Device interfaces and symbolic links: how user mode finds a device.
 
 use wdk_sys::{GUID, call_unsafe_wdf_function_binding};
 
-use super::{DeviceContext, Function, NewDevice};
+use super::{DeviceContext, Function, NewDevice, Role};
 use crate::{
-    Status,
+    Status, Wide,
     cx::{Cx, Passive},
 };
 
@@ -31,6 +31,25 @@ impl<D: DeviceContext> NewDevice<'_, D, Function> {
                 self.handle(),
                 &raw const class,
                 core::ptr::null()
+            )
+        };
+        Status::from_raw(status).ok()
+    }
+}
+
+impl<D: DeviceContext, R: Role> NewDevice<'_, D, R> {
+    /// `WdfDeviceCreateSymbolicLink`; deleted with the device (R-DEV-19).
+    ///
+    /// # Errors
+    /// What the framework returns, for example if the name is taken.
+    pub fn symbolic_link(&self, _cx: &Cx<'_, impl Passive>, name: Wide) -> Result<(), Status> {
+        let name = name.unicode();
+        // SAFETY: the device exists; the string is read during the call.
+        let status = unsafe {
+            call_unsafe_wdf_function_binding!(
+                WdfDeviceCreateSymbolicLink,
+                self.handle(),
+                &raw const name
             )
         };
         Status::from_raw(status).ok()

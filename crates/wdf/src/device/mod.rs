@@ -8,6 +8,7 @@ mod control;
 mod init;
 mod interface;
 mod pnp;
+mod property;
 
 use core::{marker::PhantomData, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 
@@ -16,7 +17,8 @@ use wdk_sys::{WDFDEVICE, WDFREQUEST, call_unsafe_wdf_function_binding};
 pub use self::{
     control::ControlDevice,
     init::{Control, DeviceInit, Filter, Function, InStack, IoType, Role, Undecided},
-    pnp::PnpCallbacks,
+    pnp::{PnpCallbacks, SpecialFile},
+    property::Property,
 };
 use crate::{
     Status,

@@ -8,15 +8,16 @@ use wdk_sys::{
         WdfIoQueueDispatchManual, WdfIoQueueDispatchParallel, WdfIoQueueDispatchSequential,
     },
     _WDF_TRI_STATE::{WdfFalse, WdfTrue},
-    WDF_IO_QUEUE_CONFIG, WDFQUEUE, call_unsafe_wdf_function_binding,
+    PFN_WDF_IO_QUEUE_STATE, WDF_IO_QUEUE_CONFIG, WDFQUEUE, call_unsafe_wdf_function_binding,
 };
 
-use super::{Queue, trampolines};
+use super::{Queue, state, trampolines};
 use crate::{
     Status, context,
-    cx::{Cancel, Cx, Io, IoPassive, Passive, QueuePlace, Resume, Stop},
+    cx::{Cancel, Cx, Io, IoPassive, Notify, Passive, QueuePlace, Resume, Stop},
     device::{Control, Device, DeviceContext, Filter, Function, NewDevice, Role},
     handler::{self, Stateless},
+    object,
     request::{
         Any, Canceled, Claim, Disposition, InternalIoctl, Ioctl, Read, Request, ResumeContext,
         Resumes, StopAction, StopContext, Write,
@@ -44,6 +45,7 @@ impl Serves<Unmanaged> for Control {}
 /// `D`: the device's context; `P`: where handlers run; `M`: whether power-managed; `S`: whether it has a stop handler.
 pub struct QueueConfig<D, P = Io, M = Unmanaged, S = NoStop> {
     raw: WDF_IO_QUEUE_CONFIG,
+    ready: PFN_WDF_IO_QUEUE_STATE,
     passive: bool,
     of: PhantomData<fn() -> (D, P)>,
     may: PhantomData<fn() -> (M, S)>,
@@ -77,6 +79,7 @@ impl<D: DeviceContext> QueueConfig<D> {
         };
         Self {
             raw,
+            ready: None,
             passive: false,
             of: PhantomData,
             may: PhantomData,
@@ -104,11 +107,27 @@ impl<D: DeviceContext> QueueConfig<D> {
         Self::new(WdfIoQueueDispatchManual)
     }
 
+    /// As [`manual`](Self::manual), and `ready` is called when the first request has come. Stands for `WdfIoQueueReadyNotify`.
+    ///
+    /// Once per change from empty to not empty, not once per request, and sometimes for an empty queue (R-QUE-112, R-QUE-114): whoever is called
+    /// takes out everything there is, or keeps a trigger of its own (R-QUE-117). It is registered for the queue's life.
+    #[must_use]
+    pub fn manual_notified<F>(ready: F) -> Self
+    where
+        F: Fn(&mut Cx<'_, Notify>, &Device<D>) + Stateless,
+    {
+        handler::hand_in(ready);
+        let mut this = Self::manual();
+        this.ready = Some(state::evt_ready::<D, F>);
+        this
+    }
+
     /// Handlers run at `PASSIVE_LEVEL`: execution level Passive (R-QUE-52). Say it before naming handlers.
     #[must_use]
     pub fn at_passive_level(self) -> QueueConfig<D, IoPassive> {
         QueueConfig {
             raw: self.raw,
+            ready: self.ready,
             passive: true,
             of: PhantomData,
             may: PhantomData,
@@ -142,6 +161,8 @@ impl<D: DeviceContext, P: QueuePlace, M, S> QueueConfig<D, P, M, S> {
         ioctl Ioctl EvtIoDeviceControl evt_io_control;
         /// `EvtIoInternalDeviceControl`.
         internal_ioctl InternalIoctl EvtIoInternalDeviceControl evt_io_internal_control;
+        /// `EvtIoDefault`: what has no handler of its own.
+        other Any EvtIoDefault evt_io_default;
     }
 
     /// `EvtIoCanceledOnQueue`: a request that had been presented before was canceled while it waited here (R-CAN-11).
@@ -176,6 +197,7 @@ impl<D: DeviceContext, P: QueuePlace, M, S> QueueConfig<D, P, M, S> {
         self.raw.PowerManaged = WdfTrue;
         QueueConfig {
             raw: self.raw,
+            ready: self.ready,
             passive: self.passive,
             of: PhantomData,
             may: PhantomData,
@@ -196,6 +218,7 @@ impl<D: DeviceContext, P: QueuePlace, M, S> QueueConfig<D, P, M, S> {
     fn stoppable(self) -> QueueConfig<D, P, M, Stoppable> {
         QueueConfig {
             raw: self.raw,
+            ready: self.ready,
             passive: self.passive,
             of: PhantomData,
             may: PhantomData,
@@ -239,7 +262,7 @@ impl<D: DeviceContext, P: QueuePlace, M> QueueConfig<D, P, M, Stoppable> {
         if R::FILTERS {
             self.raw.AllowZeroLengthRequests = 1;
         }
-        let mut attributes = context::plain_attributes();
+        let mut attributes = object::orphan_attributes();
         if self.passive {
             attributes.ExecutionLevel = WdfExecutionLevelPassive;
         }
@@ -255,6 +278,18 @@ impl<D: DeviceContext, P: QueuePlace, M> QueueConfig<D, P, M, Stoppable> {
             )
         };
         Status::from_raw(status).ok()?;
+        if self.ready.is_some() {
+            // SAFETY: just created, manual, nothing registered (R-QUE-110, R-QUE-111).
+            let status = unsafe {
+                call_unsafe_wdf_function_binding!(
+                    WdfIoQueueReadyNotify,
+                    queue,
+                    self.ready,
+                    core::ptr::null_mut()
+                )
+            };
+            Status::from_raw(status).ok()?;
+        }
         // SAFETY: just created.
         unsafe { Queue::acquire(queue, device.handle()) }.ok_or(Status::INSUFFICIENT_RESOURCES)
     }

@@ -2,9 +2,31 @@
 //!
 //! [`QueueConfig`] says how a queue delivers and to whom; a queue that may own requests cannot be created without a stop handler, and a
 //! filter's queue cannot be power-managed (filter rules 7 and 8). [`Queue`] is what the driver keeps of it.
+//!
+//! | a queue | waiting requests leave it | by |
+//! |---|---|---|
+//! | parallel, sequential | when fewer are owned than its limit | its handlers |
+//! | sequential, manual | when the driver wants them | [`Queue::retrieve_next`], [`Queue::retrieve_next_if`], [`Queue::retrieve_next_of`] |
+//! | manual | wherever they stand in it | [`Queue::search`] |
+//! | any | canceled, purged, their handle closed | the framework, or its canceled-on-queue handler |
+//!
+//! | after | accepts | delivers | waiting requests | owned ones |
+//! |---|---|---|---|---|
+//! | [`start`](Queue::start) | yes | yes | delivered | |
+//! | [`stop`](Queue::stop) | yes | no | wait | stay |
+//! | [`drain`](Queue::drain) | no | yes | delivered | stay |
+//! | [`purge`](Queue::purge) | no | unchanged | canceled | cancel handlers called |
+//! | [`stop_and_purge`](Queue::stop_and_purge) | yes | no | canceled | cancel handlers called |
+//!
+//! Left out: forward progress (`WdfIoQueueAssignForwardProgressPolicy`). It exists for drivers on the paging path, whose reserved requests keep
+//! their context from one IRP to the next (R-OBJ-68): a request context here is built anew for every request, and a filter passes paging I/O
+//! down before the framework sees it ([`preprocess`](crate::preprocess)).
 
 mod config;
+mod dispatching;
 mod retrieve;
+mod search;
+mod state;
 mod trampolines;
 
 use wdk_sys::{WDFDEVICE, WDFQUEUE, call_unsafe_wdf_function_binding};
@@ -12,7 +34,11 @@ use wdk_sys::{WDFDEVICE, WDFQUEUE, call_unsafe_wdf_function_binding};
 pub use self::config::{
     Managed, NoStop, QueueConfig, Serves, Stoppable, Unmanaged, wait_for_the_owner,
 };
-pub use self::retrieve::{Found, Retrieved};
+pub use self::{
+    dispatching::Dispatched,
+    retrieve::Retrieved,
+    search::{Found, FoundKind, Hit, Search},
+};
 use crate::{
     Status,
     cx::{CanComplete, Cx},
@@ -42,36 +68,6 @@ impl Queue {
 
     pub(crate) fn handle(&self) -> WDFQUEUE {
         self.object.raw().cast()
-    }
-
-    /// Cancels what waits, refuses what arrives, and calls the cancel handlers of what is parked; without waiting.
-    /// Stands for `WdfIoQueuePurge` (R-QUE-76). Canceled requests reach the queue's handlers inside or after the call.
-    pub fn purge(&self, _cx: &Cx<'_, impl CanComplete>) {
-        // SAFETY: referenced; without a callback it conflicts with nothing (R-QUE-80).
-        unsafe {
-            call_unsafe_wdf_function_binding!(
-                WdfIoQueuePurge,
-                self.handle(),
-                None,
-                core::ptr::null_mut()
-            );
-        };
-    }
-
-    /// How many requests wait and how many the driver owns. Stands for `WdfIoQueueGetState`. Stale at once.
-    #[must_use]
-    pub fn counts(&self) -> (u32, u32) {
-        let (mut waiting, mut owned) = (0, 0);
-        // SAFETY: referenced; results are locals. The state bits are not used.
-        let _ = unsafe {
-            call_unsafe_wdf_function_binding!(
-                WdfIoQueueGetState,
-                self.handle(),
-                &raw mut waiting,
-                &raw mut owned
-            )
-        };
-        (waiting, owned)
     }
 }
 

@@ -2,29 +2,15 @@
 
 use wdk_sys::{WDFREQUEST, call_unsafe_wdf_function_binding};
 
-use super::Queue;
+use super::{
+    Queue,
+    search::{Found, file_of, find, retrieve_found},
+};
 use crate::{
     Status,
     cx::{CanComplete, Cx},
-    object::ObjectRef,
-    request::{Any, Disposition, Request, RequestContext, request_context},
+    request::{Any, Disposition, Owned, Request},
 };
-
-/// A waiting request somebody looks at without owning it. Stands for the result of `WdfIoQueueFindRequest` (R-QUE-97).
-///
-/// Invariant: `request` is referenced for as long as this value exists; nothing but its context is looked at.
-pub struct Found {
-    request: ObjectRef,
-}
-
-impl Found {
-    /// The driver's context on it.
-    #[must_use]
-    pub fn context<T: RequestContext>(&self) -> Option<&T> {
-        // SAFETY: referenced: context access is legal (R-OBJ-70).
-        unsafe { request_context::<T>(self.request.raw().cast()) }
-    }
-}
 
 /// What became of an attempt to take the first request of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,18 +23,44 @@ pub enum Retrieved {
     Empty,
 }
 
+/// Gives what a retrieving call returned to `f`; false if nothing waits.
+///
+/// # Safety
+/// `status` and `request` are what a retrieving call has just returned.
+unsafe fn present<P: CanComplete>(
+    cx: &mut Cx<'_, P>,
+    status: Status,
+    request: WDFREQUEST,
+    f: impl for<'r> FnOnce(&mut Cx<'_, P>, Request<'r, Any>) -> Disposition<'r>,
+) -> Result<bool, Status> {
+    match status {
+        Status::NO_MORE_ENTRIES => Ok(false),
+        status => {
+            status.ok()?;
+            // SAFETY: owned since this retrieval (R-QUE-95); presented before it was put into a manual queue, or by this call,
+            // in which case its context is built when a handler first sees it.
+            let _gone = f(cx, unsafe { Request::present(request) });
+            Ok(true)
+        }
+    }
+}
+
 impl Queue {
     /// Takes the first waiting request and gives it to `f`; false if there is none. Stands for `WdfIoQueueRetrieveNextRequest`.
     ///
     /// # Errors
-    /// `STATUS_WDF_PAUSED` while the queue does not deliver; `STATUS_INVALID_DEVICE_STATE` on a parallel queue (R-QUE-90, R-QUE-92).
+    /// `STATUS_WDF_PAUSED` while the queue does not deliver; `STATUS_INVALID_DEVICE_STATE` on a parallel queue (R-QUE-90, R-QUE-92);
+    /// `STATUS_DELETE_PENDING` if the queue is gone.
     pub fn retrieve_next<P: CanComplete>(
         &self,
         cx: &mut Cx<'_, P>,
         f: impl for<'r> FnOnce(&mut Cx<'_, P>, Request<'r, Any>) -> Disposition<'r>,
     ) -> Result<bool, Status> {
+        if !self.object.is_live() {
+            return Err(Status::DELETE_PENDING);
+        }
         let mut request: WDFREQUEST = core::ptr::null_mut();
-        // SAFETY: referenced; the result is a local.
+        // SAFETY: referenced and live; the result is a local.
         let status = unsafe {
             call_unsafe_wdf_function_binding!(
                 WdfIoQueueRetrieveNextRequest,
@@ -56,16 +68,37 @@ impl Queue {
                 &raw mut request
             )
         };
-        match Status::from_raw(status) {
-            Status::NO_MORE_ENTRIES => Ok(false),
-            status => {
-                status.ok()?;
-                // SAFETY: owned since this retrieval (R-QUE-95); presented before it was put into a manual queue, or by this call,
-                // in which case its context is built when a handler first sees it.
-                let _gone = f(cx, unsafe { Request::present(request) });
-                Ok(true)
-            }
+        // SAFETY: of the call above.
+        unsafe { present(cx, Status::from_raw(status), request, f) }
+    }
+
+    /// Takes the first request that waits on behalf of the open instance `of` came through, and gives it to `f`; false if there is none.
+    /// Stands for `WdfIoQueueRetrieveRequestByFileObject`.
+    ///
+    /// # Errors
+    /// As [`retrieve_next`](Self::retrieve_next), and `STATUS_INVALID_PARAMETER` if `of` has no framework file object.
+    pub fn retrieve_next_of<P: CanComplete>(
+        &self,
+        cx: &mut Cx<'_, P>,
+        of: &impl Owned,
+        f: impl for<'r> FnOnce(&mut Cx<'_, P>, Request<'r, Any>) -> Disposition<'r>,
+    ) -> Result<bool, Status> {
+        let file = file_of(of)?;
+        if !self.object.is_live() {
+            return Err(Status::DELETE_PENDING);
         }
+        let mut request: WDFREQUEST = core::ptr::null_mut();
+        // SAFETY: referenced and live; the file object lives as long as `of`; the result is a local.
+        let status = unsafe {
+            call_unsafe_wdf_function_binding!(
+                WdfIoQueueRetrieveRequestByFileObject,
+                self.handle(),
+                file,
+                &raw mut request
+            )
+        };
+        // SAFETY: of the call above.
+        unsafe { present(cx, Status::from_raw(status), request, f) }
     }
 
     /// Takes the first waiting request of a manual queue if `wanted` says so, and gives it to `f`.
@@ -81,51 +114,19 @@ impl Queue {
         f: impl for<'r> FnOnce(&mut Cx<'_, P>, Request<'r, Any>) -> Disposition<'r>,
     ) -> Result<Retrieved, Status> {
         loop {
-            let mut found: WDFREQUEST = core::ptr::null_mut();
-            // SAFETY: referenced; from the head, of any file, without parameters (R-QUE-96).
-            let status = unsafe {
-                call_unsafe_wdf_function_binding!(
-                    WdfIoQueueFindRequest,
-                    self.handle(),
-                    core::ptr::null_mut(),
-                    core::ptr::null_mut(),
-                    core::ptr::null_mut(),
-                    &raw mut found
-                )
-            };
-            match Status::from_raw(status) {
-                Status::NO_MORE_ENTRIES => return Ok(Retrieved::Empty),
-                status => status.ok()?,
-            }
-            let Some(handle) = core::ptr::NonNull::new(found) else {
+            // SAFETY: of any file object.
+            let Some(found) = (unsafe { find(self, None, core::ptr::null_mut()) })? else {
                 return Ok(Retrieved::Empty);
             };
-            // SAFETY: finding took a reference for us (R-QUE-96); dropped below in every case.
-            let request = unsafe { ObjectRef::adopt(handle.cast()) };
-            let found = Found { request };
             if !wanted(&found) {
                 return Ok(Retrieved::NotYet);
             }
-            let mut request: WDFREQUEST = core::ptr::null_mut();
-            // SAFETY: both referenced; the result is a local.
-            let status = unsafe {
-                call_unsafe_wdf_function_binding!(
-                    WdfIoQueueRetrieveFoundRequest,
-                    self.handle(),
-                    found.request.raw().cast(),
-                    &raw mut request
-                )
-            };
-            drop(found);
-            match Status::from_raw(status) {
-                // It left the queue meanwhile: look again.
-                Status::NOT_FOUND => {}
-                status => {
-                    status.ok()?;
-                    // SAFETY: owned since this retrieval (R-QUE-99).
-                    let _gone = f(cx, unsafe { Request::present(request) });
-                    return Ok(Retrieved::Done);
-                }
+            // None: it left the queue meanwhile; look again.
+            if let Some(request) = retrieve_found(self, &found)? {
+                drop(found);
+                // SAFETY: owned since this retrieval (R-QUE-99).
+                let _gone = f(cx, unsafe { Request::present(request) });
+                return Ok(Retrieved::Done);
             }
         }
     }

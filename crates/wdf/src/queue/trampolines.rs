@@ -89,6 +89,16 @@ pub(super) unsafe extern "C" fn evt_io_internal_control<D: DeviceContext, P: Que
     unsafe { deliver::<D, P, InternalIoctl, F>(queue, request) };
 }
 
+pub(super) unsafe extern "C" fn evt_io_default<D: DeviceContext, P: QueuePlace, F>(
+    queue: WDFQUEUE,
+    request: WDFREQUEST,
+) where
+    F: for<'r> Fn(&mut Cx<'_, P>, &Device<D>, Request<'r, Any>) -> Disposition<'r> + Stateless,
+{
+    // SAFETY: whatever EvtIoDefault delivers is an `Any`; F was handed in by the configuration.
+    unsafe { deliver::<D, P, Any, F>(queue, request) };
+}
+
 pub(super) unsafe extern "C" fn evt_io_canceled_on_queue<D: DeviceContext, F>(
     queue: WDFQUEUE,
     request: WDFREQUEST,
