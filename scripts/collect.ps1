@@ -18,9 +18,9 @@ $parts = @{
     'drivers.txt' = { & pnputil /enum-drivers }
     'services.txt' = { & reg query HKLM\SYSTEM\CurrentControlSet\Services\ferry /s; & reg query HKLM\SYSTEM\CurrentControlSet\Services\pier /s }
     'boot.txt' = { & bcdedit /enum '{current}' }
-    'system.txt' = { Get-ComputerInfo -Property WindowsProductName, OsVersion, OsBuildNumber, CsManufacturer, CsModel, DeviceGuard* }
-    'bug-checks.txt' = { Get-WinEvent -MaxEvents 20 -ErrorAction SilentlyContinue -FilterHashtable @{ LogName = 'System'; ProviderName = 'Microsoft-Windows-WER-SystemErrorReporting' } | Format-List TimeCreated, Message }
-    'code-integrity.txt' = { Get-WinEvent -MaxEvents 200 -ErrorAction SilentlyContinue -LogName 'Microsoft-Windows-CodeIntegrity/Operational' | Format-List TimeCreated, Id, Message }
+    'system.txt' = { Get-ComputerInfo -Property @('WindowsProductName', 'OsVersion', 'OsBuildNumber', 'CsManufacturer', 'CsModel', 'DeviceGuard*') }
+    'bug-checks.txt' = { Get-WinEvent -MaxEvents 20 -ErrorAction SilentlyContinue -FilterHashtable @{ LogName = 'System'; ProviderName = 'Microsoft-Windows-WER-SystemErrorReporting' } | Format-List -Property @('TimeCreated', 'Message') }
+    'code-integrity.txt' = { Get-WinEvent -MaxEvents 200 -ErrorAction SilentlyContinue -LogName 'Microsoft-Windows-CodeIntegrity/Operational' | Format-List -Property @('TimeCreated', 'Id', 'Message') }
 }
 $missing = @()
 foreach ($name in $parts.Keys) {

@@ -7,7 +7,7 @@ param([string] $Ferryctl = 'ferryctl.exe')
 . "$PSScriptRoot\native.ps1"
 $hold = @('hold', '--ops', 'read', '--max-age', '20m', '--', $Ferryctl, 'read', '--timeout', '20m')
 $program = Start-Process -FilePath $Ferryctl -ArgumentList $hold -WindowStyle Hidden -PassThru
-foreach ($try in 1..100) {
+for ($try = 1; $try -le 100; $try++) {
     $stats = & $Ferryctl stats --json
     if ($stats -match '"in_flight":1') {
         Write-Host "A read is parked; process $($program.Id) waits for it."

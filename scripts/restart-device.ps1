@@ -10,7 +10,7 @@ param(
 . "$PSScriptRoot\native.ps1"
 Assert-Administrator
 $started = 0
-foreach ($round in 1..$Times) {
+for ($round = 1; $round -le $Times; $round++) {
     & pnputil /restart-device $Device | Out-Null
     $state = Get-PnpDevice -InstanceId $Device -ErrorAction SilentlyContinue
     if ($state -and $state.Status -eq 'OK') { $started++ }

@@ -21,6 +21,7 @@ mod process;
 mod project;
 mod reproduce;
 mod rules;
+mod scripts;
 mod spec;
 mod suite;
 mod toolchain;
@@ -137,6 +138,8 @@ enum Command {
     StampInf(package::StampArgs),
     /// Build here and in a copy in another folder, and compare the bytes
     Reproduce,
+    /// Parse the PowerShell scripts and hold them to rules
+    LintScripts,
     /// Check INF files with the project's own rules
     LintInf(inf::Args),
 }
@@ -230,6 +233,7 @@ fn run(command: Command) -> Result<()> {
         Command::Package(args) => package::run(&project, &args).map(|_checks| ()),
         Command::StampInf(args) => package::stamp(&project, &args),
         Command::Reproduce => reproduce::run(&project),
+        Command::LintScripts => scripts::run(&project).map(|_files| ()),
         Command::LintInf(args) => inf::run(&project, args),
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     kmdf::KmdfVersion,
     lint, must_not_compile, package, process,
     project::Project,
-    reproduce, rules, spec, toolchain,
+    reproduce, rules, scripts, spec, toolchain,
 };
 
 /// How many checks passed and failed.
@@ -88,6 +88,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "INF lint",
         run: |p| inf::run(p, inf::Args::default()).map(|()| Count::ONE),
+    },
+    Step {
+        name: "lint: PowerShell scripts",
+        run: |p| scripts::run(p).map(Count::passed),
     },
     Step {
         name: "packages, test-signed",
