@@ -63,6 +63,12 @@ impl WdkTree {
             &mut headers,
         )?;
 
+        if arch == Arch::Arm64 {
+            // What mingw's headers do not know of that processor, found before everything else.
+            let first = format!("Include/{SDK}/km/crt");
+            collect(&cross.join("include/arm64"), &first, &mut headers)?;
+        }
+
         // It decides what bindgen is told.
         collect(&cross.join("wdk-build"), "wdk-build", &mut headers)?;
 

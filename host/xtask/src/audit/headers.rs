@@ -7,6 +7,7 @@ use object::{
 };
 
 use super::Finding;
+use crate::arch::Arch;
 
 /// Every check that needs no more than headers and section contents.
 pub fn check(pe: &PeFile64<'_>, bytes: &[u8]) -> Vec<Finding> {
@@ -21,11 +22,23 @@ pub fn check(pe: &PeFile64<'_>, bytes: &[u8]) -> Vec<Finding> {
     ]
 }
 
+/// The architecture in the file header, if it is one of ours.
+pub fn arch(pe: &PeFile64<'_>) -> Option<Arch> {
+    match pe.nt_headers().file_header().machine.get(LE) {
+        pe::IMAGE_FILE_MACHINE_AMD64 => Some(Arch::Amd64),
+        pe::IMAGE_FILE_MACHINE_ARM64 => Some(Arch::Arm64),
+        _ => None,
+    }
+}
+
 fn machine(pe: &PeFile64<'_>) -> Finding {
     let machine = pe.nt_headers().file_header().machine.get(LE);
-    let bad = (machine != pe::IMAGE_FILE_MACHINE_AMD64)
-        .then(|| format!("{machine:#06x}, not x86_64 (0x8664)"));
-    Finding::new("machine", bad.into_iter().collect(), "x86_64")
+    let arch = arch(pe);
+    let bad = arch
+        .is_none()
+        .then(|| format!("{machine:#06x}, neither x86_64 (0x8664) nor ARM64 (0xaa64)"));
+    let good = arch.map_or_else(String::new, |a| a.to_string());
+    Finding::new("machine", bad.into_iter().collect(), good)
 }
 
 fn subsystem(pe: &PeFile64<'_>) -> Finding {
