@@ -11,6 +11,7 @@ mod demo;
 mod dock;
 mod drivers;
 mod entry_stub;
+mod evidence;
 mod headers;
 mod inf;
 mod kmdf;
@@ -27,6 +28,7 @@ mod suite;
 mod toolchain;
 mod wdf_header;
 mod wdk_tree;
+mod workflows;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -134,12 +136,16 @@ enum Command {
     },
     /// Make the package folders, target/package/ARCH/NAME: stamped, linted, test-signed, verified
     Package(package::Args),
+    /// Take finished packages, as they lie there, through audit, scenarios, check and exploration
+    Evidence(evidence::Args),
     /// Fill an .inx in: date and version from Cargo.toml, architecture, KMDF version
     StampInf(package::StampArgs),
     /// Build here and in a copy in another folder, and compare the bytes
     Reproduce,
     /// Parse the PowerShell scripts and hold them to rules
     LintScripts,
+    /// Check the GitHub workflows
+    LintWorkflows,
     /// Check INF files with the project's own rules
     LintInf(inf::Args),
 }
@@ -231,9 +237,11 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Audit { images } => audit::run(&project, &images).map(|_checks| ()),
         Command::Package(args) => package::run(&project, &args).map(|_checks| ()),
+        Command::Evidence(args) => evidence::run(&project, &args),
         Command::StampInf(args) => package::stamp(&project, &args),
         Command::Reproduce => reproduce::run(&project),
         Command::LintScripts => scripts::run(&project).map(|_files| ()),
+        Command::LintWorkflows => workflows::lint(&project).map(|_checks| ()),
         Command::LintInf(args) => inf::run(&project, args),
     }
 }

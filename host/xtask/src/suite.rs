@@ -16,7 +16,7 @@ use crate::{
     kmdf::KmdfVersion,
     lint, must_not_compile, package, process,
     project::Project,
-    reproduce, rules, scripts, spec, toolchain,
+    reproduce, rules, scripts, spec, toolchain, workflows,
 };
 
 /// How many checks passed and failed.
@@ -92,6 +92,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "lint: PowerShell scripts",
         run: |p| scripts::run(p).map(Count::passed),
+    },
+    Step {
+        name: "lint: workflows",
+        run: |p| workflows::lint(p).map(Count::passed),
     },
     Step {
         name: "packages, test-signed",

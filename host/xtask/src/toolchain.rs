@@ -61,6 +61,11 @@ const SIGNING_NEEDS: &[Need] = &[
     },
 ];
 
+const PYTHON: Need = Need {
+    file: "/usr/bin/python3",
+    package: "python3-venv",
+};
+
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_RUST: &[Need] = &[
     Need {
@@ -193,6 +198,15 @@ impl Toolchain {
 pub fn signing() -> Result<()> {
     let missing: Vec<&Need> = SIGNING_NEEDS.iter().filter(|n| n.is_missing()).collect();
     install(&missing)
+}
+
+/// A Python that can make virtual environments.
+pub fn python() -> Result<&'static str> {
+    if works(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
+        return Ok("python3");
+    }
+    install(&[&PYTHON])?;
+    Ok(PYTHON.file)
 }
 
 /// The cargo that runs us.

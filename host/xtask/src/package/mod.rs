@@ -11,7 +11,10 @@ mod linux;
 mod stamp;
 mod windows;
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -92,6 +95,11 @@ pub fn run(project: &Project, args: &Args) -> Result<usize> {
     Ok(checks)
 }
 
+/// Checks finished package folders: signatures, and the catalogues' hashes; gives the number of checks.
+pub fn check(project: &Project, folders: &[PathBuf], certificate: &Path) -> Result<usize> {
+    check::folders(project, folders, Some(certificate))
+}
+
 /// Fills the package folders with images, maps and stamped INFs, and lints what was stamped.
 fn assemble(project: &Project, stamp: &Stamp) -> Result<Vec<Package>> {
     let options = BuildOptions {
@@ -130,4 +138,39 @@ fn assemble(project: &Project, stamp: &Stamp) -> Result<Vec<Package>> {
     let infs = packages.iter().map(|p| p.file("inf")).collect();
     inf::run(project, inf::Args::of_files(infs, stamp.kmdf))?;
     Ok(packages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// cargo-make and cargo-wdk package every member that carries `[package.metadata.wdk]`, and fail without an .inx.
+    #[test]
+    fn the_members_that_the_wdk_tools_package_are_those_that_have_an_inx() {
+        let project = Project::here();
+        let mut marked = Vec::new();
+        let mut folders = vec![project.path("."), project.path("drivers/pier")];
+        for of_many in ["crates", "tests/drivers"] {
+            let entries = fs::read_dir(project.path(of_many)).expect(of_many);
+            folders.extend(entries.map(|e| e.expect(of_many).path()));
+        }
+        for folder in folders {
+            let Ok(text) = fs::read_to_string(folder.join("Cargo.toml")) else {
+                continue;
+            };
+            let manifest: toml::Table = toml::from_str(&text).expect("a manifest");
+            let package = &manifest["package"];
+            if package
+                .get("metadata")
+                .is_some_and(|m| m.get("wdk").is_some())
+            {
+                marked.push(package["name"].as_str().expect("a name").to_owned());
+            }
+        }
+        marked.sort();
+        assert_eq!(marked, DRIVERS);
+        for name in DRIVERS {
+            assert!(project.path(&format!("inf/{name}.inx")).exists());
+        }
+    }
 }
