@@ -1,12 +1,16 @@
-//! `cargo xtask rules`: Microsoft's KMDF rules, what keeps each in the safe API, and which program proves it.
+//! `cargo xtask rules`: Microsoft's KMDF rules, what keeps each in the safe API, and what proves it: a program that must not compile, and, where
+//! types do not reach, a driver that breaks it on drydock and is caught.
 
 use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{must_not_compile, project::Project};
+use crate::{must_not_compile, project::Project, spec};
 
 const TABLE: &str = "host/drydock/spec/kmdf-rules.md";
+
+/// Where drivers are run on drydock.
+const TESTS: &[&str] = &["host/drydock/tests", "tests/tests"];
 
 /// How a rule is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +21,8 @@ struct Rule {
     device: String,
 }
 
-/// Prints the table; fails if a program names a rule there is not.
+/// Prints the table; fails if a rule that types keep has no program that must not compile, if one that they keep in part has no test that
+/// trips it, or if a program names a rule there is not.
 pub fn run(project: &Project) -> Result<()> {
     let path = project.path(TABLE);
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
@@ -32,36 +37,113 @@ pub fn run(project: &Project) -> Result<()> {
             );
         }
     }
+    let trips = trips(project, &rules)?;
+    let mut gaps = Vec::new();
     for (name, rule) in &rules {
-        let proof = if programs.contains(name) {
-            format!("{folder}/{name}.rs")
-        } else if rule.verdict == "CT" {
-            "open".to_string()
-        } else {
-            String::new()
+        let mut proofs = Vec::new();
+        if programs.contains(name) {
+            proofs.push(format!("{folder}/{name}.rs"));
+        }
+        proofs.extend(trips.get(name).into_iter().flatten().cloned());
+        let missing = match rule.verdict.as_str() {
+            "CT" if !programs.contains(name) => Some("a program that must not compile"),
+            "CT+M" | "M" if !trips.contains_key(name) => Some("a test that trips it"),
+            _ => None,
         };
+        if let Some(missing) = missing {
+            gaps.push(format!(
+                "{name} has no {}",
+                missing.trim_start_matches("a ")
+            ));
+            proofs.push("OPEN".into());
+        }
         println!(
-            "{name:<36} {:<5} {:<44.44} {proof}",
-            rule.verdict, rule.device
+            "{name:<36} {:<5} {:<44.44} {}",
+            rule.verdict,
+            rule.device,
+            proofs.join(" ")
         );
     }
     println!();
     for verdict in ["CT", "CT+M", "M", "O"] {
-        let of = |(_, rule): &(&String, &Rule)| rule.verdict == verdict;
-        let all = rules.iter().filter(of).count();
+        let of = |name: &&String| rules[*name].verdict == verdict;
+        let all = rules.keys().filter(of).count();
         let proven = rules
-            .iter()
+            .keys()
             .filter(of)
-            .filter(|(name, _)| programs.contains(*name))
+            .filter(|name| programs.contains(*name))
             .count();
-        println!("{verdict:<5} {all:>3} rules, {proven:>2} with a program that must not compile");
+        let tripped = rules
+            .keys()
+            .filter(of)
+            .filter(|name| trips.contains_key(*name))
+            .count();
+        println!(
+            "{verdict:<5} {all:>3} rules, {proven:>2} with a program that must not compile, {tripped:>2} tripped by a test"
+        );
     }
     let mistakes = programs
         .iter()
         .filter(|p| p.starts_with(must_not_compile::MISTAKE))
         .count();
     println!("and {mistakes} programs about known mistakes");
-    Ok(())
+    if gaps.is_empty() {
+        return Ok(());
+    }
+    bail!("{}", gaps.join("\n"))
+}
+
+/// Where a driver on drydock breaks a rule and is caught: `file: test` by rule.
+fn trips(
+    project: &Project,
+    rules: &BTreeMap<String, Rule>,
+) -> Result<BTreeMap<String, Vec<String>>> {
+    let mut trips: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for folder in TESTS {
+        let mut paths = spec::files(&project.path(folder), &["rs"])?;
+        paths.sort();
+        for path in paths {
+            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            let file = path
+                .strip_prefix(project.root())
+                .unwrap_or(&path)
+                .display()
+                .to_string();
+            for (rule, test) in named(&text, |word| rules.contains_key(word)) {
+                trips
+                    .entry(rule)
+                    .or_default()
+                    .push(format!("{file}: {test}"));
+            }
+        }
+    }
+    Ok(trips)
+}
+
+/// The rules that the doc comments of tests begin with, and the tests: `/// KmdfIrql, KmdfIrql2. R-DEV-74.` above a function, or above
+/// an entry of a table of tests.
+fn named(text: &str, is_rule: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut doc: Vec<String> = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(comment) = line.strip_prefix("/// ") {
+            let names = comment.split('.').next().unwrap_or_default();
+            doc.extend(
+                names
+                    .split(", ")
+                    .filter(|word| is_rule(word))
+                    .map(str::to_owned),
+            );
+        } else if !line.starts_with("#[") {
+            let test = line
+                .trim_start_matches("fn ")
+                .split(['(', ':'])
+                .next()
+                .unwrap_or_default();
+            found.extend(doc.drain(..).map(|rule| (rule, test.to_owned())));
+        }
+    }
+    found
 }
 
 /// The rules as the document has them, with the verdicts that override its tables.
@@ -200,6 +282,30 @@ mod tests {
         let count = |verdict| rules.values().filter(|r| r.verdict == verdict).count();
         let counts = ["CT", "CT+M", "M", "O"].map(count);
         assert_eq!((rules.len(), counts), (122, [82, 9, 0, 31]), "{rules:#?}");
+    }
+
+    #[test]
+    fn a_test_trips_the_rules_its_doc_comment_begins_with() {
+        let text = "\
+/// KmdfIrql, KmdfIrql2. R-DEV-74: a wait.
+#[test]
+fn a_wait_at_dispatch_level() {}
+    /// ChangeQueueState. R-QUE-80.
+    two_purges: \"two purges\", OFF => [];
+/// About KmdfIrql, which is no beginning.
+fn helper() {}
+";
+        let rules = ["KmdfIrql", "KmdfIrql2", "ChangeQueueState"];
+        let pairs = named(text, |word| rules.contains(&word));
+        let expected = [
+            ("KmdfIrql", "a_wait_at_dispatch_level"),
+            ("KmdfIrql2", "a_wait_at_dispatch_level"),
+            ("ChangeQueueState", "two_purges"),
+        ];
+        assert_eq!(
+            pairs,
+            expected.map(|(rule, test)| (rule.to_owned(), test.to_owned()))
+        );
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::usage;
 use crate::nt;
 use crate::nt::abi::{self, Irp, mn};
 use crate::nt::status::NtStatus;
-use crate::sched::Lock;
+use crate::sched::{self, Lock};
 
 /// WdfPowerDeviceD3Final: the state before start and after removal.
 const D3_FINAL: u64 = 5;
@@ -62,6 +62,8 @@ pub struct Pnp {
     state: Lock<State>,
     serial: Serial,
     usage: usage::Usage,
+    /// Who is inside EvtDeviceSurpriseRemoval.
+    surprised: Lock<Option<sched::ThreadId>>,
 }
 
 impl Default for Pnp {
@@ -78,11 +80,17 @@ impl Default for Pnp {
             }),
             serial: Serial::default(),
             usage: usage::Usage::default(),
+            surprised: Lock::default(),
         }
     }
 }
 
 impl Pnp {
+    /// Whether the calling thread is inside the device's EvtDeviceSurpriseRemoval (R-CAN-82).
+    pub fn in_surprise_removal(&self) -> bool {
+        *self.surprised.lock() == Some(sched::current())
+    }
+
     /// Where the device is in its PnP life.
     pub fn stage(&self) -> Stage {
         self.state.lock().stage
@@ -292,7 +300,9 @@ fn stop(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
 
 /// R-DEV-63: the driver hears of it first, at once; the rest waits its turn.
 fn surprise_removal(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
+    *device.pnp().surprised.lock() = Some(sched::current());
     tell(device, PnpEvent::SurpriseRemoval);
+    *device.pnp().surprised.lock() = None;
     let _turn = device.pnp().serial.enter();
     shut_hardware(device);
     withdraw(device);

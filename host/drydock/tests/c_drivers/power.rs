@@ -4,11 +4,13 @@ use crate::bed::*;
 use drydock::nt::pnp::SystemPower;
 use drydock::nt::status::NtStatus;
 use drydock::stack::Stack;
+use drydock::verify;
 use rusty_fork::rusty_fork_test;
 
 const JOURNAL: u32 = code(0, BUFFERED);
 const FINISH: u32 = code(1, BUFFERED);
 const COUNT: u32 = code(2, BUFFERED);
+const FORGET: u32 = code(3, BUFFERED);
 
 /// The letters written since the last look; their meaning is in `power.c`.
 fn journal(file: &File) -> String {
@@ -79,6 +81,21 @@ rusty_fork_test! {
         assert_eq!(write.status(), NtStatus::SUCCESS);
         file.close();
         end(stack);
+    }
+
+    /// DrvAckIoStop. R-QUE-122: the system waits for whoever has the request, and says so.
+    #[test]
+    fn a_request_forgotten_at_a_sleep_is_reported() {
+        expect_end(&["BREAK R-QUE-84", "not completed"]);
+        let stack = start(&["power"]);
+        let mut settings = verify::settings().clone();
+        settings.long_wait = 10_000;
+        verify::configure(settings);
+        let file = open("TestPower");
+        file.tell(FORGET, &[]);
+        let _read = file.start_read(0, 4);
+        sleep(&stack);
+        panic!("the system sleeps, and the request is nobody's");
     }
 
     /// R-QUE-55: nothing is delivered while power is held.

@@ -69,6 +69,12 @@ fn may_complete(call: &Call, request: &Ref<Request>, status: NtStatus) -> bool {
     if at_target {
         stop("R-TGT-51", "the request is at an I/O target");
     }
+    let surprised = request
+        .device()
+        .is_some_and(|device| device.pnp().in_surprise_removal());
+    if surprised && call.verifier() {
+        stop("R-CAN-82", "completed by EvtDeviceSurpriseRemoval");
+    }
     if status == NtStatus::PENDING {
         stop("R-REQ-15", "STATUS_PENDING is no status to complete with");
     }

@@ -139,8 +139,17 @@ static VOID DeviceCleanup(WDFOBJECT Object)
         WdfObjectDelete(control);
 }
 
+static VOID SurpriseRemoval(WDFDEVICE Device)
+{
+    WDFREQUEST request = GetPlanted(Device)->AtSurprise;
+
+    if (request != NULL)
+        WdfRequestComplete(request, STATUS_DEVICE_NOT_CONNECTED);
+}
+
 static NTSTATUS DeviceAdd(WDFDRIVER Driver, PWDFDEVICE_INIT DeviceInit)
 {
+    WDF_PNPPOWER_EVENT_CALLBACKS callbacks;
     WDF_OBJECT_ATTRIBUTES attributes;
     WDF_IO_QUEUE_CONFIG config;
     PLANTED_DEVICE *planted;
@@ -151,6 +160,9 @@ static NTSTATUS DeviceAdd(WDFDRIVER Driver, PWDFDEVICE_INIT DeviceInit)
     status = WdfDeviceInitAssignWdmIrpPreprocessCallback(DeviceInit, Flush, IRP_MJ_FLUSH_BUFFERS, NULL, 0);
     if (!NT_SUCCESS(status))
         return status;
+    WDF_PNPPOWER_EVENT_CALLBACKS_INIT(&callbacks);
+    callbacks.EvtDeviceSurpriseRemoval = SurpriseRemoval;
+    WdfDeviceInitSetPnpPowerEventCallbacks(DeviceInit, &callbacks);
     WDF_OBJECT_ATTRIBUTES_INIT_CONTEXT_TYPE(&attributes, PLANTED_DEVICE);
     attributes.EvtCleanupCallback = DeviceCleanup;
     status = WdfDeviceCreate(&DeviceInit, &attributes, &device);

@@ -25,6 +25,7 @@ typedef struct _PLANTED_DEVICE {
     WDFIOTARGET Below; /* ends reads only when they are canceled, and refuses unknown controls at once */
     KEVENT Go; /* set by a flush, which no queue sees: an arriving request would run what the queue has to do */
     LONG Waiting;
+    WDFREQUEST AtSurprise; /* completed by EvtDeviceSurpriseRemoval */
 } PLANTED_DEVICE;
 WDF_DECLARE_CONTEXT_TYPE_WITH_NAME(PLANTED_DEVICE, GetPlanted)
 

@@ -238,7 +238,33 @@ static VOID TimerStopsItself(PLANTED_DEVICE *Device, WDFREQUEST Request)
     WdfRequestComplete(Request, STATUS_SUCCESS);
 }
 
+/* Waiting for a queue needs PASSIVE_LEVEL. */
+static VOID QueueWaitAtDispatch(PLANTED_DEVICE *Device, WDFREQUEST Request)
+{
+    KIRQL irql;
+
+    KeRaiseIrql(DISPATCH_LEVEL, &irql);
+    WdfIoQueueStopSynchronously(Device->Manual);
+    KeLowerIrql(irql);
+    WdfRequestComplete(Request, STATUS_SUCCESS);
+}
+
+/* The clean-up of the device finds no control device to delete. */
+static VOID ControlDeviceKept(PLANTED_DEVICE *Device, WDFREQUEST Request)
+{
+    Device->Control = NULL;
+    WdfRequestComplete(Request, STATUS_SUCCESS);
+}
+
+static VOID CompletedAtSurprise(PLANTED_DEVICE *Device, WDFREQUEST Request)
+{
+    Device->AtSurprise = Request;
+}
+
 const PLANTED_MISTAKE ObjectMistakes[] = {
+    {"wait for a queue at DISPATCH_LEVEL", QueueWaitAtDispatch},
+    {"control device kept", ControlDeviceKept},
+    {"completion at surprise removal", CompletedAtSurprise},
     {"null handle", NullHandle},
     {"handle of another type", HandleOfOtherType},
     {"null parameter", NullParameter},

@@ -11,6 +11,8 @@
 #define CODE_FINISH TEST_CODE(1, METHOD_BUFFERED)
 /* Output: ULONG, how many requests the device has. */
 #define CODE_COUNT TEST_CODE(2, METHOD_BUFFERED)
+/* EvtIoStop does nothing from now on: a mistake. */
+#define CODE_FORGET TEST_CODE(3, METHOD_BUFFERED)
 
 /* P PrepareHardware, E D0Entry, I SelfManagedIoInit, R SelfManagedIoRestart, S SelfManagedIoSuspend, X D0Exit,
    H ReleaseHardware, F SelfManagedIoFlush, C SelfManagedIoCleanup, G SurpriseRemoval;
@@ -20,6 +22,7 @@
 typedef struct _DEVICE_CONTEXT {
     WDFSPINLOCK Lock;
     WDFCOLLECTION Kept; /* under the lock; a request leaves it before it is completed or requeued */
+    BOOLEAN Forgets;
     ULONG Length;
     CHAR Journal[JOURNAL_SIZE];
 } DEVICE_CONTEXT;
@@ -174,6 +177,8 @@ static VOID IoStop(WDFQUEUE Queue, WDFREQUEST Request, ULONG ActionFlags)
     WDFDEVICE device = WdfIoQueueGetDevice(Queue);
     WDF_REQUEST_PARAMETERS parameters;
 
+    if (GetDevice(device)->Forgets)
+        return;
     WDF_REQUEST_PARAMETERS_INIT(&parameters);
     WdfRequestGetParameters(Request, &parameters);
     if (!(ActionFlags & WdfRequestStopActionPurge) && parameters.Type == WdfRequestTypeRead) {
@@ -242,6 +247,10 @@ static VOID IoControl(WDFQUEUE Queue, WDFREQUEST Request, size_t OutputLength, s
         break;
     case CODE_COUNT:
         status = CountKept(context, Request, &bytes);
+        break;
+    case CODE_FORGET:
+        context->Forgets = TRUE;
+        status = STATUS_SUCCESS;
         break;
     default:
         status = STATUS_INVALID_DEVICE_REQUEST;

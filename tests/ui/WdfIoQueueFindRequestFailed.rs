@@ -1,0 +1,16 @@
+//! Only a request that was found is taken.
+#![no_std]
+
+use wdf::{
+    Status,
+    cx::{Cx, Work},
+    queue::Queue,
+};
+
+pub fn search(cx: &mut Cx<'_, Work>, q: &Queue) -> Result<bool, Status> {
+    q.search(cx, |s| {
+        let found = s.next();
+        found.take(|cx, r| r.complete_empty(cx, Status::SUCCESS)) //~ E0599
+        //~^ ERROR: `Result<Option<Hit
+    })
+}
