@@ -107,6 +107,15 @@ impl Memory {
         bytes
     }
 
+    pub(crate) fn handle(&self) -> WDFMEMORY {
+        self.object.raw().cast()
+    }
+
+    /// Where it is, valid as long as the object is referenced.
+    pub(crate) const fn at(&self) -> NonNull<u8> {
+        self.at
+    }
+
     /// The object, for whoever must keep it alive.
     #[must_use]
     pub const fn object(&self) -> &ObjectRef {

@@ -21,7 +21,7 @@ use crate::{
     parked_list::Links,
 };
 
-use super::state::State;
+use super::{piece::Borrows, sent::Left, shares::Shares, state::State};
 
 /// A driver's own data on every request of a device.
 ///
@@ -46,6 +46,12 @@ pub(crate) struct Cell {
     /// User buffers locked in the caller's context; written there, read by the owner (R-REQ-75).
     pub(crate) locked_in: AtomicPtr<core::ffi::c_void>,
     pub(crate) locked_out: AtomicPtr<core::ffi::c_void>,
+    /// What the completion routine came with when it left the request to a canceller.
+    pub(crate) left: Left,
+    /// Who holds a share of it while it is lent.
+    pub(crate) shares: Shares,
+    /// Of a request the driver made: what its IRP borrows. Touched by its owner only.
+    pub(crate) borrows: Borrows,
 }
 
 #[repr(C)]
@@ -82,6 +88,14 @@ pub(crate) fn attributes<T: RequestContext>() -> WDF_OBJECT_ATTRIBUTES {
             None
         },
         ..context::plain_attributes()
+    }
+}
+
+/// Attributes of a request the driver makes itself: it may own an MDL, so it has a destroy callback always.
+pub(super) fn attributes_of_own<T: RequestContext>() -> WDF_OBJECT_ATTRIBUTES {
+    WDF_OBJECT_ATTRIBUTES {
+        EvtDestroyCallback: Some(super::own::evt_destroy::<T>),
+        ..attributes::<T>()
     }
 }
 
@@ -172,7 +186,7 @@ pub(crate) unsafe fn context<'a, T: RequestContext>(request: WDFREQUEST) -> Opti
     unsafe { value.as_ref() }
 }
 
-unsafe extern "C" fn evt_destroy<T: RequestContext>(object: WDFOBJECT) {
+pub(super) unsafe extern "C" fn evt_destroy<T: RequestContext>(object: WDFOBJECT) {
     // SAFETY: context access is legal during destroy (R-OBJ-34).
     let Some(cell) = (unsafe { Cell::of(object.cast()) }) else {
         return;

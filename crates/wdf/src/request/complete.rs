@@ -23,6 +23,23 @@ pub fn faults() -> u32 {
     FAULTS.load(Ordering::Relaxed)
 }
 
+/// What a thread that waited for a request gains in priority. The values are those of `wdm.h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PriorityBoost(i8);
+
+impl PriorityBoost {
+    /// `IO_NO_INCREMENT`: the request was answered at once.
+    pub const NONE: Self = Self(0);
+    /// `IO_DISK_INCREMENT`, also that of parallel ports, video and CD-ROM.
+    pub const DISK: Self = Self(1);
+    /// `IO_NETWORK_INCREMENT`, also that of serial ports, mailslots and named pipes.
+    pub const NETWORK: Self = Self(2);
+    /// `IO_KEYBOARD_INCREMENT`, also that of the mouse.
+    pub const KEYBOARD: Self = Self(6);
+    /// `IO_SOUND_INCREMENT`.
+    pub const SOUND: Self = Self(8);
+}
+
 /// `WdfRequestComplete`: Information stays what it is (R-REQ-10).
 ///
 /// # Safety
@@ -50,6 +67,19 @@ unsafe fn complete_with(request: WDFREQUEST, status: FinalStatus, information: u
     }
 }
 
+/// [`complete_with`] for a request whose buffer is initialised throughout.
+///
+/// # Safety
+/// As [`complete_with`].
+pub(super) unsafe fn complete_counted(
+    request: WDFREQUEST,
+    status: FinalStatus,
+    information: usize,
+) {
+    // SAFETY: contract of this function.
+    unsafe { complete_with(request, status, information) };
+}
+
 /// The net: ends a request nobody else will, and counts it.
 ///
 /// # Safety
@@ -71,6 +101,27 @@ impl<'r, K: Kind> Request<'r, K> {
     ) -> Disposition<'r> {
         // SAFETY: owned and not cancelable by the type's invariant; `self` ends here.
         unsafe { complete(self.into_raw(), status.into()) };
+        Disposition::gone()
+    }
+
+    /// `WdfRequestCompleteWithPriorityBoost`: as [`complete`](Self::complete), and the thread that waits gets `boost` (R-REQ-12).
+    pub fn complete_with_boost(
+        self,
+        _cx: &Cx<'_, impl CanComplete>,
+        status: impl Into<FinalStatus>,
+        boost: PriorityBoost,
+    ) -> Disposition<'r> {
+        let request = self.into_raw();
+        let status = status.into().status().raw();
+        // SAFETY: owned and not cancelable by the type's invariant; `self` has ended.
+        unsafe {
+            call_unsafe_wdf_function_binding!(
+                WdfRequestCompleteWithPriorityBoost,
+                request,
+                status,
+                boost.0
+            );
+        };
         Disposition::gone()
     }
 

@@ -11,6 +11,24 @@ mod sealed {
 /// A kind of request. Sealed.
 pub trait Kind: sealed::Sealed + 'static {}
 
+/// A kind that moves data at an offset of the device: reads and writes. Sealed.
+pub trait Transfer: Kind {
+    #[doc(hidden)]
+    const MAJOR: u8;
+    #[doc(hidden)]
+    const FROM_DEVICE: bool;
+}
+
+impl Transfer for Read {
+    const MAJOR: u8 = 3;
+    const FROM_DEVICE: bool = true;
+}
+
+impl Transfer for Write {
+    const MAJOR: u8 = 4;
+    const FROM_DEVICE: bool = false;
+}
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident)*) => { $(
         $(#[$doc])*

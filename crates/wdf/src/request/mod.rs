@@ -20,9 +20,18 @@
 mod buffers;
 mod cell;
 mod complete;
+mod held;
 mod kind;
+mod own;
+mod own_format;
+mod own_pool;
 mod parameters;
 mod park;
+mod piece;
+mod sent;
+mod share;
+mod shares;
+mod slot;
 mod state;
 mod stop;
 mod user_buffers;
@@ -37,10 +46,18 @@ use wdk_sys::WDFREQUEST;
 pub use self::{
     buffers::{Buffered, Control, Output, SharedIn, Written},
     cell::RequestContext,
-    complete::faults,
-    kind::{Any, AnyOf, Create, InternalIoctl, Ioctl, Kind, Read, Write},
+    complete::{PriorityBoost, faults},
+    held::{Held, HeldCanceled},
+    kind::{Any, AnyOf, Create, InternalIoctl, Ioctl, Kind, Read, Transfer, Write},
+    own::{FormatFailed, Lent, OnOwnDone, OwnDone, OwnFormatted, OwnRequest, OwnSendFailed},
+    own_format::Part,
+    own_pool::OwnPool,
     parameters::{FileKey, IoctlParameters, TransferParameters},
     park::{OnCancel, ParkError, Parked, Unparked},
+    piece::Piece,
+    sent::SentToken,
+    share::{OnShareCancel, Parent, Returned, Share},
+    slot::Slot,
     stop::{
         Claim, NoResume, ResumeContext, ResumeOwned, Resumed, Resumes, StopAction, StopContext,
         StopElsewhere, StopOwned, StopReason, StopSent,
@@ -51,6 +68,7 @@ pub(crate) use self::{
     cell::{Cell, attributes, context as request_context, first_presentation},
     complete::finish,
     park::RawParked,
+    sent::{Leaving, came_back},
 };
 use crate::cx::Brand;
 
@@ -143,6 +161,11 @@ impl<K: Kind> Canceled<'_, K> {
             brand: PhantomData,
             not_send: PhantomData,
         }
+    }
+
+    /// Ends this value without ending the ownership.
+    pub(crate) fn into_raw(self) -> WDFREQUEST {
+        core::mem::ManuallyDrop::new(self).handle
     }
 
     pub(crate) const fn handle(&self) -> WDFREQUEST {

@@ -4,7 +4,7 @@ use core::mem::MaybeUninit;
 
 use wdk_sys::{WDF_REQUEST_PARAMETERS, WDFREQUEST, call_unsafe_wdf_function_binding};
 
-use super::{Canceled, InternalIoctl, Ioctl, Kind, Read, Request, Write};
+use super::{Canceled, InternalIoctl, Ioctl, Kind, Request, Transfer};
 use crate::preprocess::current_location;
 
 /// The structure's size as its `USHORT` field wants it.
@@ -48,31 +48,26 @@ pub struct IoctlParameters {
     pub output: usize,
 }
 
-impl Request<'_, Read> {
-    /// `WdfRequestGetParameters`. Ownership stays.
-    #[must_use]
-    pub fn parameters(&self) -> TransferParameters {
-        let parameters = get(self.handle());
-        // SAFETY: a read's arm of the union (type invariant of the kind), plain integers.
-        let read = unsafe { parameters.Parameters.Read };
-        TransferParameters {
-            length: read.Length,
-            offset: read.DeviceOffset,
-        }
+/// `WdfRequestGetParameters` of a read or write.
+///
+/// # Safety
+/// The request is one, driver-owned and not sent during the call.
+pub(super) unsafe fn transfer(request: WDFREQUEST) -> TransferParameters {
+    let parameters = get(request);
+    // SAFETY: the arms of reads and writes are laid out alike; plain integers.
+    let read = unsafe { parameters.Parameters.Read };
+    TransferParameters {
+        length: read.Length,
+        offset: read.DeviceOffset,
     }
 }
 
-impl Request<'_, Write> {
-    /// `WdfRequestGetParameters`. Ownership stays.
+impl<K: Transfer> Request<'_, K> {
+    /// Length and position of the read or write. Stands for `WdfRequestGetParameters`. Ownership stays.
     #[must_use]
     pub fn parameters(&self) -> TransferParameters {
-        let parameters = get(self.handle());
-        // SAFETY: a write's arm of the union (type invariant of the kind), plain integers.
-        let write = unsafe { parameters.Parameters.Write };
-        TransferParameters {
-            length: write.Length,
-            offset: write.DeviceOffset,
-        }
+        // SAFETY: owned, and a read or write by the type invariant of the kind.
+        unsafe { transfer(self.handle()) }
     }
 }
 

@@ -21,13 +21,24 @@ const LOST: u64 = 5;
 const TAKEN: u64 = 6;
 /// At an I/O target; the completion routine takes it.
 const SENT: u64 = 7;
+/// The completion routine came while a canceller was inside the cancel call, and writes down what it came with.
+const RETURNED: u64 = 8;
+/// That canceller has left before the completion routine was done writing: the routine takes the request after all.
+const RELEASED: u64 = 9;
+/// The completion routine has left the request to that canceller.
+const LEFT: u64 = 10;
+/// At an I/O target, and a canceller is inside the cancel call. `SENT` less than this is `RETURNED`: see [`State::returned`].
+const CANCELING: u64 = 15;
 
-/// The low bits of the word are one of these; the others count parkings.
+/// The low bits of the word are one of these; the others count parkings and returns.
 const PHASE: u64 = 0xF;
-/// Parkings are counted in steps of this.
+/// They are counted in steps of this.
 const STEP: u64 = PHASE.wrapping_add(1);
+/// What a return adds to the word: the next generation, and from `SENT` to `IDLE`, from `CANCELING` to `RETURNED`.
+const RETURN: u64 = STEP.wrapping_sub(SENT);
+const _: () = assert!(CANCELING.wrapping_sub(SENT) == RETURNED);
 
-/// Which parking of its request: the next one is another, however alike.
+/// Which parking or sending of its request: the next one is another, however alike.
 ///
 /// Sixty bits: they do not come round in the life of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,6 +56,10 @@ impl Generation {
     const fn in_phase(self, phase: u64) -> u64 {
         self.0 | phase
     }
+
+    const fn next(self) -> Self {
+        Self(self.0.wrapping_add(STEP))
+    }
 }
 
 /// What an attempt to claim a parked request gave.
@@ -58,7 +73,8 @@ pub(crate) enum Claimed {
 }
 
 /// Invariant: its phase goes the ways drawn in the module above, and no others; of all parties at it exactly one may end the request.
-/// Its generation changes in [`filling`](Self::filling) only, so a token of an earlier parking matches nothing ever after. All zero is valid.
+/// Its generation changes in [`filling`](Self::filling) and [`returned`](Self::returned) only, so a token of an earlier parking or sending
+/// matches nothing ever after. All zero is valid.
 #[derive(Default)]
 #[repr(transparent)]
 pub(crate) struct State(AtomicU64);
@@ -83,7 +99,7 @@ impl State {
 
     /// The owner is about to mark it cancelable: a parking of its own begins.
     pub(crate) fn filling(&self) -> Generation {
-        let next = Generation(self.generation().0.wrapping_add(STEP));
+        let next = self.generation().next();
         self.0.store(next.in_phase(FILLING), Ordering::Release);
         next
     }
@@ -117,7 +133,7 @@ impl State {
 
     /// Claims whatever parking there is: for a party that means the request and not a parking of it.
     pub(crate) fn claim_any(&self, unmark: impl FnOnce() -> bool) -> Claimed {
-        self.claim(Generation::of(self.0.load(Ordering::Acquire)), unmark)
+        self.claim(self.current(), unmark)
     }
 
     /// The cancel callback came. True: it takes the request; false: it has left it to the party that is at it.
@@ -141,13 +157,60 @@ impl State {
     }
 
     /// The owner is about to send it.
-    pub(crate) fn sent(&self) {
-        let sent = self.generation().in_phase(SENT);
-        self.0.store(sent, Ordering::Release);
+    pub(crate) fn sent(&self) -> Generation {
+        let generation = self.generation();
+        self.0.store(generation.in_phase(SENT), Ordering::Release);
+        generation
     }
 
     /// Whether it is at an I/O target.
     pub(crate) fn is_sent(&self) -> bool {
-        self.0.load(Ordering::Acquire) & PHASE == SENT
+        matches!(self.0.load(Ordering::Acquire) & PHASE, SENT | CANCELING)
+    }
+
+    /// The completion routine came. True: it owns the request. False: a canceller is inside the cancel call, and a request that
+    /// goes on now could be tagged canceled in its next sending (R-CAN-74): [`leave`](Self::leave) decides.
+    #[inline]
+    pub(crate) fn returned(&self) -> bool {
+        // One instruction: every request that is carried comes this way.
+        self.0.fetch_add(RETURN, Ordering::AcqRel) & PHASE == SENT
+    }
+
+    /// The completion routine, after a `returned` that was false and after writing down what it came with, leaves the request to the
+    /// canceller. False: the canceller has gone meanwhile, and the routine owns the request.
+    pub(crate) fn leave(&self) -> bool {
+        let generation = self.generation();
+        self.exchange(generation.in_phase(RETURNED), generation.in_phase(LEFT)) || {
+            self.idle();
+            false
+        }
+    }
+
+    /// A synchronous send has come back, on the sender's own thread: it is the owner whoever else is there.
+    pub(crate) fn returned_to_sender(&self) {
+        let next = self.generation().next();
+        self.0.store(next.in_phase(IDLE), Ordering::Release);
+    }
+
+    /// Cancels this sending, unless the request has come back or is being canceled already: `cancel` is called where neither its
+    /// completion routine nor anybody else goes on with the request. True: the request came back meanwhile and is the caller's.
+    pub(crate) fn cancel_sent(&self, sending: Generation, cancel: impl FnOnce()) -> bool {
+        if !self.exchange(sending.in_phase(SENT), sending.in_phase(CANCELING)) {
+            return false;
+        }
+        cancel();
+        if self.exchange(sending.in_phase(CANCELING), sending.in_phase(SENT)) {
+            return false;
+        }
+        let back = sending.next();
+        if self.exchange(back.in_phase(RETURNED), back.in_phase(RELEASED)) {
+            return false;
+        }
+        self.exchange(back.in_phase(LEFT), back.in_phase(IDLE))
+    }
+
+    /// The sending there is, for a party that means the request and not a sending of it.
+    pub(crate) fn current(&self) -> Generation {
+        Generation::of(self.0.load(Ordering::Acquire))
     }
 }

@@ -9,7 +9,7 @@ use wdk_sys::{WDFREQUEST, call_unsafe_wdf_function_binding};
 
 use super::{
     Any, Canceled, Disposition, FileKey, OnCancel, Owned, ParkError, Parked, Request,
-    RequestContext, cell::Cell, park::claim_any, sealed, state::Claimed,
+    RequestContext, cell, cell::Cell, park::claim_any, sealed, sent, state::Claimed,
 };
 use crate::{
     FinalStatus, Status,
@@ -87,6 +87,13 @@ impl<'s, W> StopContext<'s, W> {
     #[must_use]
     pub const fn reason(&self) -> StopReason {
         self.reason
+    }
+
+    /// The driver's context on it: what the driver noted there may tell who has it, a lent request's children for example.
+    #[must_use]
+    pub fn context<T: RequestContext>(&self) -> Option<&T> {
+        // SAFETY: the framework keeps the object during the callback, which bounds `self`.
+        unsafe { cell::context::<T>(self.request) }
     }
 
     /// Tries to become the owner. Stands for `WdfRequestUnmarkCancelable` where the request is parked.
@@ -218,10 +225,11 @@ impl<'s> StopSent<'s> {
     /// Asks whoever has it below to give it up, and leaves the rest to its completion routine, which may run inside this call
     /// (R-CAN-73). Stands for `WdfRequestCancelSentRequest`.
     pub fn cancel(self, _cx: &Cx<'_, Stop>) -> StopAction<'s> {
-        // SAFETY: the framework keeps the object during the callback; legal concurrently with completion (R-CAN-77). What it returns
-        // says nothing about the outcome (R-CAN-71).
-        let _ =
-            unsafe { call_unsafe_wdf_function_binding!(WdfRequestCancelSentRequest, self.request) };
+        // SAFETY: the framework keeps the object during the callback.
+        if let Some(cell) = unsafe { Cell::of(self.request) } {
+            // SAFETY: as above; the token says that no lock is held.
+            unsafe { sent::cancel(self.request, cell, cell.state.current()) };
+        }
         StopAction(self.brand)
     }
 

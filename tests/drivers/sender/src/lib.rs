@@ -1,20 +1,36 @@
-//! sender: a filter that sends what it is given in every way `wdf` has, one way per control code.
+//! sender: a filter that sends what it is given in every way `wdf` has. How, its controls say; it starts as a plain pass-through.
 #![no_std]
 #![forbid(unsafe_code)]
 
 // The panic handler: a bug check that names the place.
 extern crate wdk_panic;
 
+mod control;
+mod one;
+mod split;
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
 use wdf::{
     Status,
     context::{Context, TypeInfo},
-    cx::{Cx, Done, Io, Setup},
+    cx::{Cx, IoPassive, Setup},
     device::{Added, Device, DeviceContext, DeviceInit, Undecided},
     driver::Driver,
+    memory::Memory,
     queue::{QueueConfig, wait_for_the_owner},
-    request::{Disposition, Kind, Request},
-    target::{Completion, OnDone, Target},
+    request::{Disposition, OwnPool, Read, Request, SentToken, Slot, Transfer, Write},
+    target::Target,
+    work_item::WorkItem,
 };
+
+use crate::split::{Child, Join, Split};
+
+/// Parts in flight at once.
+const CHILDREN: usize = 4;
+/// Longest part, in bytes.
+const PART: usize = 4096;
+const TAG: [u8; 4] = *b"sndr";
 
 /// The driver has no state of its own.
 struct Sender;
@@ -29,6 +45,16 @@ impl Context for Sender {
 /// A filter device.
 struct Filter {
     lower: Target,
+    /// One of [`control::mode`].
+    mode: AtomicU32,
+    /// The last request sent tracked.
+    tracked: Slot<SentToken>,
+    /// All there are of the driver's own requests.
+    pool: OwnPool<CHILDREN, Child>,
+    /// What waits for `pump` to go on at `PASSIVE_LEVEL`.
+    waiting: [Slot<Join>; CHILDREN],
+    pump: WorkItem,
+    memory: Memory,
 }
 
 impl Context for Filter {
@@ -39,7 +65,7 @@ impl Context for Filter {
 }
 
 impl DeviceContext for Filter {
-    type Request = ();
+    type Request = Split;
 }
 
 impl Driver for Sender {
@@ -54,44 +80,44 @@ impl Driver for Sender {
     ) -> Result<Added<'i>, Status> {
         let device = init.filter(cx).create::<Filter>(cx)?;
         QueueConfig::parallel(None)
-            .read(carry)
-            .write(carry)
-            .ioctl(carry)
+            .at_passive_level()
+            .read(transfer::<Read>)
+            .write(transfer::<Write>)
+            .ioctl(control::ioctl)
             .stop(wait_for_the_owner)
             .default_queue()
             .create(cx, &device)?;
         let lower = device.target()?;
-        device.install(Filter { lower })
+        let filter = Filter {
+            mode: AtomicU32::new(control::mode::CARRY),
+            tracked: Slot::new(),
+            pool: OwnPool::new(cx, &lower, PART)?,
+            waiting: [(); CHILDREN].map(|()| Slot::new()),
+            pump: WorkItem::new(cx, &device, split::pump)?,
+            memory: Memory::new(cx, &device, TAG, PART)?,
+            lower,
+        };
+        device.install(filter)
     }
 }
 
-/// Down with a completion routine, and up again as it came back.
-fn carry<'r, K: Kind>(
-    cx: &mut Cx<'_, Io>,
+/// A read or write, sent as the mode says.
+fn transfer<'r, K: Transfer>(
+    cx: &mut Cx<'_, IoPassive>,
     device: &Device<Filter>,
     request: Request<'r, K>,
-) -> Disposition<'r> {
-    let sent = request
-        .format_current_type(&device.lower)
-        .and_then(|formatted| formatted.send::<Back>(cx));
-    match sent {
-        Ok(gone) => gone,
-        Err(failed) => failed.request.complete_empty(cx, failed.status),
-    }
-}
-
-struct Back;
-
-impl<K: Kind> OnDone<K> for Back {
-    type Device = Filter;
-
-    fn done<'r>(
-        cx: &mut Cx<'_, Done>,
-        _device: &Device<Filter>,
-        request: Request<'r, K>,
-        completion: Completion,
-    ) -> Disposition<'r> {
-        request.complete(cx, completion.status)
+) -> Disposition<'r>
+where
+    Join: From<split::Ready<K>>,
+{
+    match device.mode.load(Ordering::Relaxed) {
+        control::mode::TRACKED => one::tracked(cx, device, request),
+        control::mode::TIMED => one::timed(cx, device, request),
+        control::mode::WAITING => one::waiting(cx, device, request),
+        control::mode::FORGOTTEN => one::forgotten(cx, device, request),
+        control::mode::SEQUENTIAL => split::sequential(cx, device, request),
+        control::mode::PARALLEL => split::parallel(cx, device, request),
+        _ => one::carried(cx, device, request),
     }
 }
 

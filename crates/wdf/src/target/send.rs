@@ -1,32 +1,20 @@
-//! I/O targets: sending requests to the driver below.
-//!
-//! A request must be formatted before it is sent with a completion routine; send-and-forget takes an unformatted one
-//! (R-TGT-30). After a send that succeeded the request is nobody's in this driver until its completion routine is given it again,
-//! which may happen before the sending call returns (R-TGT-51).
+//! Sending a request that came from above.
 
 use core::ptr::NonNull;
 
 use wdk_sys::{
-    PWDF_REQUEST_COMPLETION_PARAMS, WDF_REQUEST_SEND_OPTIONS, WDFCONTEXT, WDFDEVICE, WDFIOTARGET,
-    WDFREQUEST, call_unsafe_wdf_function_binding,
+    PWDF_REQUEST_COMPLETION_PARAMS, WDFCONTEXT, WDFDEVICE, WDFIOTARGET, WDFREQUEST,
+    call_unsafe_wdf_function_binding,
 };
 
+use super::{Completion, Options, Target, Timeout};
 use crate::{
-    Status, context,
-    cx::{self, CanComplete, CanSend, Cx, Done, Passive},
+    Status,
+    cx::{self, CanSend, CanWait, Cx, Done},
     device::{self, Device, DeviceContext},
     object::ObjectRef,
-    request::{Cell, Disposition, Kind, Request, finish},
+    request::{Cell, Disposition, Kind, Leaving, Request, SentToken, came_back, finish},
 };
-
-/// The default I/O target of a device: the next device of its stack. Holds a reference on its object.
-///
-/// Invariant: `device` is the address of the device it belongs to: compared, never followed. A target that outlived its device refuses
-/// every send (R-TGT-55), so an address that came back does no harm.
-pub struct Target {
-    object: ObjectRef,
-    device: usize,
-}
 
 /// Who gets a sent request back. Stands for `EvtRequestCompletionRoutine`.
 pub trait OnDone<K: Kind>: 'static {
@@ -44,15 +32,6 @@ pub trait OnDone<K: Kind>: 'static {
     ) -> Disposition<'r>;
 }
 
-/// How the lower driver completed a request. Stands for the `IoStatus` of `WDF_REQUEST_COMPLETION_PARAMS`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Completion {
-    /// Its status.
-    pub status: Status,
-    /// Its Information.
-    pub information: usize,
-}
-
 /// A request formatted for one target.
 ///
 /// Invariant: the target is of the request's own device; `cell` is the request's.
@@ -61,6 +40,7 @@ pub struct Formatted<'r, 't, K: Kind> {
     request: Request<'r, K>,
     cell: NonNull<Cell>,
     target: &'t Target,
+    timeout: Option<Timeout>,
 }
 
 /// A send that did not happen. The request is still owned, unformatted (R-TGT-50).
@@ -69,42 +49,6 @@ pub struct SendFailed<'r, K: Kind> {
     pub request: Request<'r, K>,
     /// Why.
     pub status: Status,
-}
-
-impl Target {
-    /// # Safety
-    /// `handle` is null or the live default target of `device`.
-    pub(crate) unsafe fn acquire(handle: WDFIOTARGET, device: WDFDEVICE) -> Option<Self> {
-        // SAFETY: contract of this function.
-        let object = unsafe { ObjectRef::acquire(handle.cast()) }?;
-        Some(Self {
-            object,
-            device: device.addr(),
-        })
-    }
-
-    fn handle(&self) -> WDFIOTARGET {
-        self.object.raw().cast()
-    }
-
-    /// The cell of a request that may go to this target: one of the same device, which has a stack location left for it (R-TGT-33).
-    fn takes<K: Kind>(&self, request: &Request<'_, K>) -> Option<NonNull<Cell>> {
-        // SAFETY: owned.
-        let cell = unsafe { Cell::of(request.handle()) }?;
-        // SAFETY: owned.
-        unsafe { cell.is_of(request.handle(), self.device) }.then(|| NonNull::from(cell))
-    }
-
-    /// Cancels everything sent through this target and refuses further sends, without waiting. Stands for
-    /// `WdfIoTargetPurge(WdfIoTargetPurgeIo)` (R-TGT-25). Completion routines may run inside the call: not at surprise removal
-    /// (R-CAN-82), not inside a wait lock.
-    pub fn purge(&self, _cx: &Cx<'_, impl Passive + CanComplete>) {
-        const WITHOUT_WAITING: i32 = wdk_sys::_WDF_IO_TARGET_PURGE_IO_ACTION::WdfIoTargetPurgeIo;
-        // SAFETY: referenced; no lock is held (the token).
-        unsafe {
-            call_unsafe_wdf_function_binding!(WdfIoTargetPurge, self.handle(), WITHOUT_WAITING);
-        };
-    }
 }
 
 impl<'r, K: Kind> Request<'r, K> {
@@ -136,6 +80,7 @@ impl<'r, K: Kind> Request<'r, K> {
             request: self,
             cell,
             target,
+            timeout: None,
         })
     }
 
@@ -155,24 +100,10 @@ impl<'r, K: Kind> Request<'r, K> {
                 status: Status::REQUEST_NOT_ACCEPTED,
             });
         }
-        let mut options = WDF_REQUEST_SEND_OPTIONS {
-            Size: context::size_u32::<WDF_REQUEST_SEND_OPTIONS>(),
-            Flags:
-                wdk_sys::_WDF_REQUEST_SEND_OPTIONS_FLAGS::WDF_REQUEST_SEND_OPTION_SEND_AND_FORGET
-                    .cast_unsigned(),
-            Timeout: 0,
-        };
         let request = self.into_raw();
-        // SAFETY: owned, not cancelable, not formatted for a target (R-TGT-71); the options are a local.
-        let sent = unsafe {
-            call_unsafe_wdf_function_binding!(
-                WdfRequestSend,
-                request,
-                target.handle(),
-                &raw mut options
-            )
-        };
-        if sent != 0 {
+        // SAFETY: owned, not cancelable, not formatted for a target (R-TGT-71).
+        let sent = unsafe { Options::SEND_AND_FORGET.send(request, target.handle()) };
+        if sent {
             return Ok(Disposition::gone());
         }
         // SAFETY: a failed send leaves ownership here (R-TGT-50).
@@ -194,16 +125,56 @@ unsafe fn send_failed<'r, K: Kind>(request: WDFREQUEST) -> SendFailed<'r, K> {
 }
 
 impl<'r, K: Kind> Formatted<'r, '_, K> {
+    /// The lower driver is asked to give the request up after `timeout`. Stands for `WDF_REQUEST_SEND_OPTION_TIMEOUT`: it bounds the beginning
+    /// of the cancellation, not its end. If the request ends canceled then, its handler sees `STATUS_IO_TIMEOUT` (R-TGT-60).
+    pub const fn with_timeout(mut self, timeout: Timeout) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
     /// Sends; `C` gets the request back when the lower driver has completed it. Stands for `WdfRequestSetCompletionRoutine` and `WdfRequestSend`.
     ///
     /// Runs the lower driver at the caller's IRQL (R-TGT-58); `C` may have run when this returns.
     ///
     /// # Errors
-    /// The request comes back, still owned: the target is gone or purged, or the request was canceled before it was sent.
+    /// The request comes back, still owned: the target is gone or purged, or the request was canceled before it was sent; with a timeout also
+    /// `STATUS_INSUFFICIENT_RESOURCES` (R-TGT-59).
     pub fn send<C: OnDone<K>>(
         self,
         _cx: &Cx<'_, impl CanSend>,
     ) -> Result<Disposition<'r>, SendFailed<'r, K>> {
+        // SAFETY: the cell of an owned request (type invariant).
+        let state = unsafe { &self.cell.as_ref().state };
+        // Before the send: afterwards the request may be gone.
+        state.sent();
+        self.submit::<C>()
+    }
+
+    /// As [`send`](Self::send), with the right to cancel what was sent. The token's reference comes before the send (R-CAN-75).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_tracked<C: OnDone<K>>(
+        self,
+        _cx: &Cx<'_, impl CanSend>,
+    ) -> Result<(Disposition<'r>, SentToken), SendFailed<'r, K>> {
+        // SAFETY: owned: the object exists.
+        let Some(reference) = (unsafe { ObjectRef::acquire(self.request.handle().cast()) }) else {
+            return Err(SendFailed {
+                request: self.request,
+                status: Status::INVALID_PARAMETER,
+            });
+        };
+        // SAFETY: the cell of an owned request (type invariant).
+        let state = unsafe { &self.cell.as_ref().state };
+        let sending = state.sent();
+        let gone = self.submit::<C>()?;
+        Ok((gone, SentToken::new(reference, sending)))
+    }
+
+    /// The state says sent. If the send fails it is idle again.
+    fn submit<C: OnDone<K>>(self) -> Result<Disposition<'r>, SendFailed<'r, K>> {
+        let options = Options::asynchronous(self.timeout);
         let (target, cell) = (self.target.handle(), self.cell);
         let request = self.request.into_raw();
         // SAFETY: owned; the routine is for this kind.
@@ -215,27 +186,51 @@ impl<'r, K: Kind> Formatted<'r, '_, K> {
                 core::ptr::null_mut()
             );
         }
-        // SAFETY: the cell of an owned request (type invariant).
-        let state = unsafe { &cell.as_ref().state };
-        // Before the send: afterwards the request may be gone.
-        state.sent();
         // SAFETY: owned, formatted, not cancelable, with a completion routine.
-        let sent = unsafe {
-            call_unsafe_wdf_function_binding!(
-                WdfRequestSend,
-                request,
-                target,
-                core::ptr::null_mut()
-            )
-        };
-        if sent != 0 {
+        if unsafe { options.send(request, target) } {
             return Ok(Disposition::gone());
         }
         // SAFETY: not sent: still owned here, and so is its cell.
         let state = unsafe { &cell.as_ref().state };
-        state.idle();
+        state.returned_to_sender();
         // SAFETY: as above.
         Err(unsafe { send_failed(request) })
+    }
+
+    /// Sends, waits, and owns the request again. Stands for `WdfRequestSend` with `WDF_REQUEST_SEND_OPTION_SYNCHRONOUS` (R-TGT-62).
+    /// `PASSIVE_LEVEL`, in no wait lock.
+    ///
+    /// After `timeout` the lower driver is asked to give the request up; if it does the status is `STATUS_IO_TIMEOUT` (R-TGT-60). A lower driver
+    /// that ignores cancellation is waited for.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_sync(
+        self,
+        _cx: &mut Cx<'_, impl CanWait + CanSend>,
+        timeout: Timeout,
+    ) -> Result<(Request<'r, K>, Completion), SendFailed<'r, K>> {
+        let (target, cell) = (self.target.handle(), self.cell);
+        let request = self.request.into_raw();
+        // SAFETY: the cell of an owned request (type invariant).
+        let state = unsafe { &cell.as_ref().state };
+        state.sent();
+        // SAFETY: owned, formatted, not cancelable; PASSIVE_LEVEL by the token.
+        let sent = unsafe { Options::synchronous(timeout).send(request, target) };
+        // Come back, or never gone: owned here, and so is its cell.
+        state.returned_to_sender();
+        if !sent {
+            // SAFETY: as above.
+            return Err(unsafe { send_failed(request) });
+        }
+        // SAFETY: meaningful after a synchronous send (R-REQ-41).
+        let status = unsafe { call_unsafe_wdf_function_binding!(WdfRequestGetStatus, request) };
+        // SAFETY: owned.
+        let information =
+            unsafe { call_unsafe_wdf_function_binding!(WdfRequestGetInformation, request) };
+        let completion = Completion::of_sync(Status::from_raw(status), information);
+        // SAFETY: owned again, under the same brand.
+        Ok((unsafe { Request::present(request) }, completion))
     }
 
     /// The request again, unsent.
@@ -244,33 +239,47 @@ impl<'r, K: Kind> Formatted<'r, '_, K> {
     }
 }
 
-/// `ULONG_PTR` as `usize`: the same width by definition.
-#[expect(clippy::cast_possible_truncation, reason = "kernels here are 64-bit")]
-const fn information(raw: u64) -> usize {
-    raw as usize
-}
-
 unsafe extern "C" fn evt_request_completion<K: Kind, C: OnDone<K>>(
     request: WDFREQUEST,
     target: WDFIOTARGET,
     parameters: PWDF_REQUEST_COMPLETION_PARAMS,
-    _context: WDFCONTEXT,
+    context: WDFCONTEXT,
 ) {
-    // SAFETY: owned again from here on (R-REQ-02).
-    if let Some(cell) = unsafe { Cell::of(request) } {
-        cell.state.idle();
-    }
-    // SAFETY: the framework passes a structure that is valid during the call.
-    let io_status = unsafe { (*parameters).IoStatus };
-    // SAFETY: plain integer arm of the union; always the status here (R-TGT-86).
-    let status = Status::from_raw(unsafe { io_status.__bindgen_anon_1.Status });
-    let completion = Completion {
-        status,
-        information: information(io_status.Information),
-    };
     // SAFETY: the target is live during its completion routine.
     let device = unsafe { call_unsafe_wdf_function_binding!(WdfIoTargetGetDevice, target) };
-    // SAFETY: the device outlives the requests of its targets.
+    // SAFETY: the framework passes a structure that is valid during the call.
+    let completion = unsafe { Completion::read(parameters) };
+    // SAFETY: the request is alive during its completion routine.
+    if let Some(cell) = unsafe { Cell::of(request) } {
+        let leaving = || {
+            Some(Leaving {
+                handler: run::<K, C>,
+                device,
+                context,
+                completion,
+            })
+        };
+        // SAFETY: within the completion routine.
+        if !unsafe { came_back(cell, leaving) } {
+            return;
+        }
+    }
+    // SAFETY: the routine owns the request again (R-REQ-02), and the device outlives the requests of its targets.
+    unsafe { run::<K, C>(request, device, context, completion) };
+}
+
+/// Gives a request that has come back to `C`.
+///
+/// # Safety
+/// The caller owns the request, of kind `K`, which was sent with `C` as handler; `device` is live during the call.
+#[inline]
+unsafe fn run<K: Kind, C: OnDone<K>>(
+    request: WDFREQUEST,
+    device: WDFDEVICE,
+    _context: WDFCONTEXT,
+    completion: Completion,
+) {
+    // SAFETY: live during the call (contract).
     let Some(device) = (unsafe { device::borrow::<C::Device>(device) }) else {
         // SAFETY: owned.
         unsafe { finish(request, Status::INTERNAL_ERROR) };
@@ -278,11 +287,7 @@ unsafe extern "C" fn evt_request_completion<K: Kind, C: OnDone<K>>(
     };
     cx::enter::<Done, _>(|cx| {
         // SAFETY: owned again, of the kind it was sent as; 'r is minted by `done`.
-        let _gone = C::done(
-            cx,
-            &device,
-            unsafe { Request::present(request) },
-            completion,
-        );
+        let request = unsafe { Request::present(request) };
+        let _gone = C::done(cx, &device, request, completion);
     });
 }

@@ -1,0 +1,129 @@
+//! What sender is told, and the requests it makes by itself.
+
+use core::sync::atomic::Ordering;
+
+use wdf::{
+    Status,
+    cx::{Cx, IoPassive},
+    device::Device,
+    request::{Control, Disposition, Ioctl, Part, Request},
+};
+
+use crate::{Filter, one};
+
+/// How reads and writes are sent.
+pub(crate) mod mode {
+    /// Whole, with a completion routine.
+    pub(crate) const CARRY: u32 = 0;
+    /// Whole, and `CANCEL` cancels the last.
+    pub(crate) const TRACKED: u32 = 1;
+    /// Whole, with a timeout.
+    pub(crate) const TIMED: u32 = 2;
+    /// Whole, waited for with a timeout.
+    pub(crate) const WAITING: u32 = 3;
+    /// Whole, without a completion routine.
+    pub(crate) const FORGOTTEN: u32 = 4;
+    /// In parts, one after the other.
+    pub(crate) const SEQUENTIAL: u32 = 5;
+    /// In parts, several at once.
+    pub(crate) const PARALLEL: u32 = 6;
+}
+
+const fn code(number: u32) -> u32 {
+    0x22 << 16 | (0xA00 | number) << 2
+}
+
+/// Input: a `u32`, the mode.
+const SET_MODE: u32 = code(0);
+/// Cancels the last tracked request.
+const CANCEL: u32 = code(1);
+/// Reads the first bytes of the device by a request of the driver's own and answers with them.
+const READ_BY_ITSELF: u32 = code(2);
+
+/// A device control: its own, or carried.
+pub(crate) fn ioctl<'r>(
+    cx: &mut Cx<'_, IoPassive>,
+    device: &Device<Filter>,
+    request: Request<'r, Ioctl>,
+) -> Disposition<'r> {
+    match request.parameters().code {
+        SET_MODE => request
+            .try_with(cx, |request| set_mode(device, request))
+            .map_or_else(
+                |gone| gone,
+                |(request, ())| request.complete_empty(cx, Status::SUCCESS),
+            ),
+        CANCEL => {
+            let token = device.tracked.take();
+            if let Some(token) = &token {
+                token.cancel(cx);
+            }
+            let status = if token.is_some() {
+                Status::SUCCESS
+            } else {
+                Status::NOT_FOUND
+            };
+            request.complete_empty(cx, status)
+        }
+        READ_BY_ITSELF => {
+            let read = read_by_itself(cx, device);
+            request
+                .try_with(cx, |request| {
+                    let bytes = read?;
+                    let Control::Buffered(mut buffer) = request.buffers()? else {
+                        return Err(Status::INVALID_DEVICE_REQUEST);
+                    };
+                    let mut output = buffer.output();
+                    if bytes < output.room() {
+                        return Err(Status::END_OF_FILE);
+                    }
+                    device.memory.read(0, &mut output);
+                    Ok(output.written())
+                })
+                .map_or_else(
+                    |gone| gone,
+                    |(request, written)| request.complete_written(cx, written),
+                )
+        }
+        _ => one::carried(cx, device, request),
+    }
+}
+
+fn set_mode(device: &Device<Filter>, request: &mut Request<'_, Ioctl>) -> Result<(), Status> {
+    let Control::Buffered(buffer) = request.buffers()? else {
+        return Err(Status::INVALID_DEVICE_REQUEST);
+    };
+    let mode = buffer
+        .input()
+        .first_chunk()
+        .ok_or(Status::INFO_LENGTH_MISMATCH)?;
+    device
+        .mode
+        .store(u32::from_le_bytes(*mode), Ordering::Relaxed);
+    Ok(())
+}
+
+/// A request nobody above asked for, waited for.
+fn read_by_itself(cx: &mut Cx<'_, IoPassive>, device: &Device<Filter>) -> Result<usize, Status> {
+    let request = device.pool.take(cx).ok_or(Status::INSUFFICIENT_RESOURCES)?;
+    let part = Part {
+        offset: 0,
+        length: device.memory.len(),
+    };
+    let (done, result) = match request.format_read(&device.lower, &device.memory, part, 0) {
+        Ok(formatted) => match formatted.send_sync(cx, one::PATIENCE) {
+            Ok((done, completion)) => (
+                done,
+                completion.status.ok().map(|()| completion.information),
+            ),
+            Err(failed) => (failed.done, Err(failed.status)),
+        },
+        Err(failed) => {
+            drop(device.pool.put(cx, failed.request));
+            return Err(failed.status);
+        }
+    };
+    let (request, ()) = done.split();
+    drop(device.pool.put(cx, request));
+    result
+}
