@@ -164,6 +164,7 @@ fn racy() -> Plan {
         unload: true,
         verifier: false,
         kmdf_minor: 33,
+        preempt: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::explore::strategy::{DepthFirst, Pct, RandomWalk, Strategy};
 use crate::explore::{self, Explored, Limits, Plan, Race, Recording, Summary};
+use crate::loader;
 use crate::verify::Exit;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,10 @@ pub struct Options {
     /// The KMDF version whose function table the images bind to.
     #[arg(long, value_name = "1.N", default_value = "1.33", value_parser = super::run::kmdf_minor)]
     kmdf: u32,
+    /// A function of an image in which threads also change before each access to memory: [IMAGE!]NAME, where NAME is all of a
+    /// function's name, its last parts, or has * for anything; or IMAGE+0xFROM..0xTO, by offset. Can be repeated.
+    #[arg(long, value_name = "FUNCTION", num_args = 1..)]
+    preempt: Vec<String>,
     /// Depth first: every schedule, but no more than N.
     #[arg(long, value_name = "N", group = "how")]
     dfs: Option<u64>,
@@ -138,6 +143,7 @@ fn try_explore(options: &Options) -> Result<Exit, String> {
         unload: options.unload,
         verifier: options.verifier,
         kmdf_minor: options.kmdf,
+        preempt: options.preempt.clone(),
     };
     let mut explored = prepare(&plan)?;
     let (strategy, how, schedules) = strategy(options);
@@ -196,9 +202,41 @@ fn print_summary(summary: &Summary, how: &str, checked: bool) {
     for (finding, count) in &summary.findings {
         println!("  {count:>10} findings: {}", finding.headline());
     }
-    println!(
-        "not explored: orders of accesses to memory between two calls of an image; see `drydock explore --help`"
+    println!("{}", not_explored());
+}
+
+/// What no schedule was about, in one or more lines.
+fn not_explored() -> String {
+    let reordering = "what a processor does in another order than the program says";
+    let Some(preempted) = loader::preempted() else {
+        return format!(
+            "not explored: orders of accesses to memory between two calls of an image (--preempt FUNCTION explores them in \
+             that function), and {reordering}"
+        );
+    };
+    let mut text = format!(
+        "threads changed at calls, and before {} instructions ({} of them read and write without a lock) of\n",
+        preempted.accesses, preempted.halves
     );
+    const SHOWN: usize = 8;
+    for name in preempted.functions.iter().take(SHOWN) {
+        text.push_str(&format!("    {name}\n"));
+    }
+    if preempted.functions.len() > SHOWN {
+        text.push_str(&format!(
+            "    and {} more\n",
+            preempted.functions.len() - SHOWN
+        ));
+    }
+    for name in &preempted.incomplete {
+        text.push_str(&format!(
+            "    {name} jumps through a table that was not understood: only the code before it is covered\n"
+        ));
+    }
+    text.push_str(&format!(
+        "not explored: orders of accesses to memory in other functions, accesses of a thread to its own stack, and {reordering}"
+    ));
+    text
 }
 
 /// Runs a recorded schedule again.

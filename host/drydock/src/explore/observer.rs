@@ -1,6 +1,7 @@
 //! What happens in a schedule: its choices, a digest of everything the scheduler saw, and the events if somebody wants them.
 
 use super::strategy::Strategy;
+use crate::loader;
 use crate::sched::world::{Chooser, Observation, What};
 use crate::sched::{ThreadId, Time100ns};
 
@@ -20,6 +21,8 @@ pub struct Event {
 pub enum EventKind {
     /// A call into the framework or the kernel, by name.
     Call(String),
+    /// An instruction of an image that touches memory, with its place.
+    Access(String),
     /// Something happened to a request: its number, who owns it now, and what it was.
     Hands(u64, String, String),
     /// A thread of this name began.
@@ -78,6 +81,7 @@ impl Chooser for Observer {
         self.mix(event.at as u64);
         match event.what {
             What::Call(text) | What::Begin(text) => self.mix_text(text),
+            What::Access(address) => self.mix(address as u64 | 1 << 62),
             What::Hands(number, owner, text) => {
                 self.mix(number);
                 self.mix_text(owner);
@@ -92,6 +96,7 @@ impl Chooser for Observer {
         let kind = match event.what {
             _ if !self.record => return,
             What::Call(name) => EventKind::Call(name.to_owned()),
+            What::Access(address) => EventKind::Access(loader::describe_access(address)),
             What::Begin(name) => EventKind::Begin(name.to_owned()),
             What::Hands(number, owner, text) => {
                 EventKind::Hands(number, owner.to_owned(), text.to_owned())

@@ -4,6 +4,7 @@
 //! left is canceled and waited for, and everything is closed.
 
 use super::{begin, end, expect};
+use crate::loader;
 use crate::nt::app::{Completion, Handle, Op, Process};
 use crate::nt::workitem;
 use crate::sched::{self, Event, Lock, world};
@@ -67,6 +68,9 @@ pub struct Plan {
     pub verifier: bool,
     /// The KMDF version 1.N the images bind to.
     pub kmdf_minor: u32,
+    /// Functions of the images in which threads change before each access to memory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preempt: Vec<String>,
 }
 
 const ALL_ACCESS: u32 = 0xC000_0000;
@@ -273,6 +277,9 @@ impl Plan {
         let held = (self.race != Race::StartCancel)
             .then(|| Pending::start(&device, steps.request.clone()));
 
+        if !self.preempt.is_empty() {
+            loader::preempt(&self.preempt)?;
+        }
         begin(self.slack_us * 10);
         let started = Arc::new(Lock::new(held));
         let mut threads = Vec::new();

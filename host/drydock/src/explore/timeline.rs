@@ -112,6 +112,7 @@ pub fn draw(events: &[Event], title: &str, end: Option<&str>) -> String {
             EventKind::Hands(number, owner, what) => {
                 (format!("request {number}: {what}"), color_of(owner))
             }
+            EventKind::Access(text) => (text.clone(), "#bcccdc"),
             EventKind::Begin(_) => continue,
         };
         let _ = writeln!(

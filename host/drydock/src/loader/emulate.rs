@@ -155,14 +155,14 @@ fn instruction(at: usize) -> [u8; 4] {
 }
 
 /// Stores words below the stack pointer of interrupted image code; false if that is not on its stack.
-fn put(rsp: u64, words: [u64; 3]) -> bool {
+pub(super) fn put<const N: usize>(rsp: u64, words: [u64; N]) -> bool {
     let Some(stack) = control::current_stack() else {
         return false;
     };
     let Ok(at) = usize::try_from(rsp) else {
         return false;
     };
-    if at < stack.start || at + 24 > stack.end || !at.is_multiple_of(8) {
+    if at < stack.start || at + 8 * N > stack.end || !at.is_multiple_of(8) {
         return false;
     }
     for (index, word) in words.into_iter().enumerate() {

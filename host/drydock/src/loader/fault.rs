@@ -10,6 +10,7 @@ use super::control;
 use super::emulate::{self, Outcome};
 use super::image;
 use super::layout;
+use super::preempt;
 use super::symbols;
 use super::thunk;
 use super::unwind::Registers;
@@ -143,7 +144,13 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut c
     };
     if signal == libc::SIGTRAP {
         registers.rip -= 1; // reported behind the breakpoint
+        if in_image_code() && preempt::arrive(&mut registers) {
+            general[libc::REG_RIP as usize] = registers.rip as i64;
+            general[libc::REG_RSP as usize] = registers.rsp() as i64;
+            return;
+        }
     }
+    registers.rip = preempt::original(registers.rip);
     if HANDLING.replace(true) {
         // The report itself went wrong. Nothing that allocates may be used now.
         let text = b"drydock: a fault while reporting a fault\n";

@@ -51,6 +51,27 @@ pub(super) struct Details {
     /// The table of runtime functions.
     pub(super) exceptions: Range<u32>,
     pub(super) symbols: Symbols,
+    /// Executable sections, and those that can only be read.
+    pub(super) code: Vec<Range<u32>>,
+    pub(super) read_only: Vec<Range<u32>>,
+}
+
+impl Details {
+    /// True if there is code at this offset.
+    pub(super) fn is_code(&self, offset: u32) -> bool {
+        self.code.iter().any(|range| range.contains(&offset))
+    }
+
+    /// True if there are constants at this offset.
+    pub(super) fn is_read_only(&self, offset: u32) -> bool {
+        self.read_only.iter().any(|range| range.contains(&offset))
+    }
+}
+
+/// The extents of the sections that are as wanted.
+fn extents(sections: &[Section], wanted: impl Fn(&Section) -> bool) -> Vec<Range<u32>> {
+    let wanted = sections.iter().filter(|section| wanted(section));
+    wanted.map(|section| section.range.clone()).collect()
 }
 
 #[derive(Debug)]
@@ -102,6 +123,8 @@ pub(super) fn map(
         base,
         exceptions: flat.exceptions,
         symbols,
+        code: extents(&flat.sections, |section| section.execute),
+        read_only: extents(&flat.sections, |section| !section.execute && !section.write),
         contents: flat.bytes,
     });
     let size = details.contents.len();
@@ -180,6 +203,8 @@ fn take_slot() -> std::io::Result<(usize, Region)> {
         contents: Vec::new(),
         exceptions: 0..0,
         symbols: Symbols::default(),
+        code: Vec::new(),
+        read_only: Vec::new(),
     });
     let mapped = true;
     slots.insert(index, Slot { details, mapped });
@@ -242,6 +267,13 @@ impl Drop for Image {
         drop(self.region.take());
         give_slot_back(self.slot);
     }
+}
+
+/// The images that are there, by address.
+pub(super) fn mapped() -> Vec<Arc<Details>> {
+    let slots = SLOTS.lock();
+    let mapped = slots.values().filter(|slot| slot.mapped);
+    mapped.map(|slot| Arc::clone(&slot.details)).collect()
 }
 
 /// The image that is or was last at `address`, and whether it is still there.

@@ -4,6 +4,9 @@
 //! `0x55..`; the range from `0x6000_0000_0000` on is free in an ordinary process. User mode of the simulated machine
 //! and pool lie elsewhere (layer `nt`).
 
+/// Instructions moved out of images ([`super::preempt()`]): near enough to the first thirty images for what they reach by distance.
+pub const DETOURS: usize = IMAGES - 0x1000_0000;
+
 /// The first image slot. Slot `n` begins at `IMAGES + n * IMAGE_SLOT`.
 pub const IMAGES: usize = 0x6000_0000_0000;
 /// The space reserved for one image, guard pages included. Nothing else is ever mapped inside a slot.

@@ -144,6 +144,53 @@ impl Region {
     }
 }
 
+/// Writes to code of an image, which can be executed and not written. Nobody runs there meanwhile.
+pub(super) fn patch_code(address: usize, bytes: &[u8]) -> io::Result<()> {
+    const PAGE: usize = 0x1000;
+    let first = address / PAGE * PAGE;
+    let size = (address + bytes.len()).next_multiple_of(PAGE) - first;
+    let protect = |access: Access| {
+        // SAFETY: the caller names code of an image, which stays mapped with the access it had.
+        let done = unsafe { libc::mprotect(first as *mut _, size, access.bits()) };
+        if done == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    };
+    protect(Access::ReadWriteExecute)?;
+    // SAFETY: writable now, and no Rust reference is ever made to it.
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), address as *mut u8, bytes.len()) };
+    protect(Access::ReadExecute)
+}
+
+/// Up to eight bytes at an address that may not be one.
+pub(super) fn peek(address: usize, size: usize) -> Option<u64> {
+    let mut bytes = [0_u8; 8];
+    let size = size.min(bytes.len());
+    let local = libc::iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: size,
+    };
+    let remote = libc::iovec {
+        iov_base: address as *mut _,
+        iov_len: size,
+    };
+    // SAFETY: one buffer each; the system looks whether there is memory at the other address.
+    let read = unsafe {
+        libc::process_vm_readv(libc::getpid(), &raw const local, 1, &raw const remote, 1, 0)
+    };
+    (read == size as isize).then(|| u64::from_le_bytes(bytes))
+}
+
+/// Writes the low bytes of a value to where [`peek`] has read as many, and where somebody has written since.
+pub(super) fn poke(address: usize, size: usize, value: u64) {
+    let bytes = value.to_le_bytes();
+    let size = size.min(bytes.len());
+    // SAFETY: readable as the caller has seen, and written to in this schedule; no Rust reference is made to it.
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), address as *mut u8, size) };
+}
+
 impl Drop for Region {
     fn drop(&mut self) {
         if sched::mode() == Mode::Explore {

@@ -14,6 +14,7 @@ mod image;
 pub mod layout;
 mod memory;
 mod pe;
+mod preempt;
 #[cfg(test)]
 mod sample;
 mod symbols;
@@ -28,5 +29,6 @@ pub use emulate::set_interrupt_level_access;
 pub use error::{LoadError, Reason};
 pub use fault::{catch_faults, forget_fault, register_address_describer};
 pub use image::{Image, Resolve, load};
+pub use preempt::{Preempted, describe_access, preempt, preempted};
 pub use symbols::{Symbol, describe, describe_return, symbolize};
 pub use thunk::{Win64Function, current as current_call, thunk};

@@ -6,7 +6,7 @@ use super::thunk;
 use std::fmt;
 use std::path::Path;
 
-/// The symbols of an image, by their offset in it.
+/// The symbols of an image, by their offset in it. Functions that the linker has folded have one offset and several names.
 #[derive(Debug, Default)]
 pub(super) struct Symbols {
     sorted: Vec<(u32, String)>,
@@ -25,15 +25,27 @@ impl Symbols {
                 .map(|(n, at)| (*at, n.clone()))
                 .collect();
         }
+        Self::of(sorted)
+    }
+
+    /// Of these.
+    pub(super) fn of(mut sorted: Vec<(u32, String)>) -> Self {
         sorted.sort();
-        sorted.dedup_by_key(|(offset, _)| *offset);
+        sorted.dedup();
         Self { sorted }
+    }
+
+    /// All of them, by offset.
+    pub(super) fn all(&self) -> &[(u32, String)] {
+        &self.sorted
     }
 
     /// The symbol at or before `offset`, and the distance from it.
     pub(super) fn find(&self, offset: u32) -> Option<(&str, u32)> {
         let next = self.sorted.partition_point(|(start, _)| *start <= offset);
-        let (start, name) = self.sorted.get(next.checked_sub(1)?)?;
+        let (start, _) = self.sorted.get(next.checked_sub(1)?)?;
+        let first = self.sorted.partition_point(|(other, _)| other < start);
+        let (_, name) = self.sorted.get(first)?;
         Some((name, offset - start))
     }
 }

@@ -111,6 +111,11 @@ fn find(details: &Details, offset: u32) -> Option<Function> {
     None
 }
 
+/// The extent of the function at an offset, if the image has it in its table.
+pub(super) fn extent(details: &Details, offset: u32) -> Option<Range<u32>> {
+    find(details, offset).map(|function| function.range)
+}
+
 struct Info {
     prolog: u8,
     frame_register: usize,

@@ -54,6 +54,8 @@ pub enum What<'a> {
     Call(&'a str),
     /// Something happened to the request with this number; who owns it now, and what it was.
     Hands(u64, &'a str, &'a str),
+    /// The thread is about to execute the instruction of an image at this address, which touches memory.
+    Access(usize),
     /// How the schedule ended, in the scenario's words.
     Outcome(&'a str),
     /// A thread began; its name.
@@ -161,6 +163,11 @@ pub fn explore(slack: Time100ns) {
 /// From here on, the way to go on is always the same again.
 pub fn stop_exploring() {
     EXPLORING.store(false, Ordering::Relaxed);
+}
+
+/// True while choices count.
+pub fn is_exploring() -> bool {
+    EXPLORING.load(Ordering::Relaxed)
 }
 
 /// Ends the schedule in the middle of whatever happens.
