@@ -156,7 +156,7 @@ fn racy() -> Plan {
         race: Race::Cancel,
         images: vec![image("c/racy.sys")],
         instance: r"ROOT\EXPLORED\0000".to_owned(),
-        open: r"\\.\TestRacy".to_owned(),
+        open: Some(r"\\.\TestRacy".to_owned()),
         before: Vec::new(),
         request: "read:16".to_owned(),
         against: vec!["ioctl:0x222000".to_owned()],

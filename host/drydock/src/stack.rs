@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::nt::abi::{Address, DriverObject};
+use crate::nt::device;
 use crate::nt::driver;
 use crate::nt::pnp::{DevNode, DevNodeConfig};
 use crate::nt::registry::ServiceKey;
@@ -54,6 +55,15 @@ impl Stack {
     /// The device, for PnP and power events.
     pub fn node(&self) -> &Arc<DevNode> {
         &self.node
+    }
+
+    /// The name its function driver's parent gave the device, by which a program can open any.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn device_name(&self) -> Result<String, String> {
+        device::name(self.node.physical())
+            .ok_or_else(|| "the device has no name to open it by: say what to open".to_owned())
     }
 
     /// Removes the device and unloads the drivers, from the top down. Nobody has a handle open any more.

@@ -19,9 +19,10 @@ pub struct Options {
     /// Instance path of the device that is made.
     #[arg(long, value_name = "PATH", default_value = r"ROOT\EXPLORED\0000")]
     instance: String,
-    /// What the program opens: a path such as \\.\Name, or the GUID of an interface in braces.
+    /// What the program opens: a path such as \\.\Name, or the GUID of an interface in braces; the device by its own name if
+    /// there is none.
     #[arg(long, value_name = "PATH")]
-    open: String,
+    open: Option<String>,
     /// An operation before the race, such as ioctl:0x222000:ffffffff; behind a path and a space, for another device.
     #[arg(long, value_name = "OPERATION")]
     before: Vec<String>,
@@ -153,11 +154,11 @@ fn try_explore(options: &Options) -> Result<Exit, String> {
         check: options.check,
     };
     let summary = explored.explore(strategy, limits, &mut |_, _| {})?;
-    print_summary(&summary, &how, options.check);
+    super::say(&describe_summary(&summary, &how, options.check));
     let Some((finding, _)) = summary.findings.first() else {
         return Ok(Exit::Clean);
     };
-    println!("{}", finding.report.trim_end());
+    super::say(finding.report.trim_end());
     let found_by = format!("{how}, schedule {}", finding.schedule);
     let headline = Some(finding.headline().to_owned());
     let recording = Recording::new(
@@ -168,25 +169,25 @@ fn try_explore(options: &Options) -> Result<Exit, String> {
         found_by,
     )?;
     recording.save(&options.save)?;
-    println!(
+    super::say(&format!(
         "found by {how}, schedule {}; `drydock replay {file}` runs it again, `drydock timeline {file}` draws it",
         finding.schedule,
         file = options.save.display()
-    );
+    ));
     Ok(Exit::Violation)
 }
 
-fn print_summary(summary: &Summary, how: &str, checked: bool) {
+fn describe_summary(summary: &Summary, how: &str, checked: bool) -> String {
     let seconds = summary.explored_in.as_secs_f64();
-    println!(
-        "{} schedules ({how}{}) in {seconds:.2} s: {:.0} per second; prepared in {:.1} ms; up to {} choices each; {} KiB \
-         captured, {} pages change",
+    let extent = match (summary.complete, summary.exhausted) {
+        (true, _) => ", all there are",
+        (false, true) => ", all of these",
+        (false, false) => "",
+    };
+    let mut text = format!(
+        "{} schedules ({how}{extent}) in {seconds:.2} s: {:.0} per second; prepared in {:.1} ms; up to {} choices each; {} KiB \
+         captured, {} pages change\n",
         summary.schedules,
-        if summary.complete {
-            ", all there are"
-        } else {
-            ""
-        },
         summary.schedules as f64 / seconds.max(f64::MIN_POSITIVE),
         summary.prepared_in.as_secs_f64() * 1e3,
         summary.most_choices,
@@ -194,15 +195,15 @@ fn print_summary(summary: &Summary, how: &str, checked: bool) {
         summary.captured.1,
     );
     if checked {
-        println!("every schedule ran twice alike");
+        text.push_str("every schedule ran twice alike\n");
     }
     for (outcome, count) in &summary.outcomes {
-        println!("  {count:>10} ended with {outcome}");
+        text.push_str(&format!("  {count:>10} ended with {outcome}\n"));
     }
     for (finding, count) in &summary.findings {
-        println!("  {count:>10} findings: {}", finding.headline());
+        text.push_str(&format!("  {count:>10} findings: {}\n", finding.headline()));
     }
-    println!("{}", not_explored());
+    text + &not_explored()
 }
 
 /// What no schedule was about, in one or more lines.
@@ -247,10 +248,13 @@ pub(super) fn replay(options: &ReplayOptions) -> Exit {
 fn try_replay(file: &Path) -> Result<Exit, String> {
     let recording = Recording::read(file)?;
     let (report, _) = prepare(&recording.plan)?.replay(&recording)?;
-    println!("the same schedule, digest {:016x}", recording.digest);
+    super::say(&format!(
+        "the same schedule, digest {:016x}",
+        recording.digest
+    ));
     Ok(match report {
         Some(report) => {
-            println!("{}", report.trim_end());
+            super::say(report.trim_end());
             Exit::Violation
         }
         None => Exit::Clean,
@@ -268,10 +272,10 @@ fn try_timeline(options: &TimelineOptions) -> Result<Exit, String> {
     let svg = explore::draw(&events, &recording.found_by, report.as_deref());
     std::fs::write(&options.output, svg)
         .map_err(|error| format!("{} cannot be written: {error}", options.output.display()))?;
-    println!(
+    super::say(&format!(
         "{} events drawn to {}",
         events.len(),
         options.output.display()
-    );
+    ));
     Ok(Exit::Clean)
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod count;
 mod explore;
 mod run;
 
@@ -11,6 +12,7 @@ use crate::rate;
 use crate::serve;
 use crate::verify::Exit;
 use clap::{Parser, Subcommand};
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Runs real KMDF drivers on Linux.
@@ -39,8 +41,15 @@ enum Command {
     Check(check::Options),
     /// Host a device stack and speak to programs over a Unix socket.
     Serve(serve::Options),
+    /// Count the instructions and calls of each driver per request.
+    Count(count::Options),
     /// Measure what a request costs, with many devices and with many requests that wait.
     Rate(rate::Options),
+}
+
+/// Prints a paragraph, unless nobody listens any more.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Runs the command line of this process.
@@ -70,6 +79,10 @@ pub fn main() -> ExitCode {
         Command::Check(options) => {
             loader::catch_faults();
             check::run(&options)
+        }
+        Command::Count(options) => {
+            loader::catch_faults();
+            count::run(&options)
         }
         Command::Rate(options) => {
             loader::catch_faults();

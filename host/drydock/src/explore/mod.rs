@@ -6,10 +6,11 @@
 //! is a [`Finding`]; its choices are a [`Recording`], which [`replay`] makes again.
 //!
 //! What this cannot see: threads change at calls of an image into the framework or the kernel, and at waits. Between two
-//! calls, image code runs to its end: a race between plain or atomic accesses to memory there is not explored. Memory is
-//! sequentially consistent.
+//! calls, image code runs to its end: a race between plain or atomic accesses to memory there is not explored, unless it lies in
+//! functions that are preempted ([`crate::loader::preempt()`]). Memory is sequentially consistent.
 
 mod observer;
+pub mod operation;
 mod ranges;
 mod recording;
 mod scenario;
@@ -85,6 +86,8 @@ pub struct Summary {
     pub schedules: u64,
     /// No other schedule is possible with these threads.
     pub complete: bool,
+    /// The strategy has no other: all there are, or all within its bound.
+    pub exhausted: bool,
     /// The schedules that ended badly, the first of each headline, and how often it came.
     pub findings: Vec<(Finding, u64)>,
     /// What the scenario said of the ends of schedules, and how often.
@@ -228,6 +231,7 @@ impl Explored {
                 break;
             }
             if !strategy.begin() {
+                summary.exhausted = true;
                 summary.complete = strategy.is_exhaustive();
                 break;
             }

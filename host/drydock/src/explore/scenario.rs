@@ -3,6 +3,7 @@
 //! One request is given to a device. In the [`Race`] some threads do something about it, each thread one thing; then whatever is
 //! left is canceled and waited for, and everything is closed.
 
+use super::operation::{Step, parse};
 use super::{begin, end, expect};
 use crate::loader;
 use crate::nt::app::{Completion, Handle, Op, Process};
@@ -52,8 +53,8 @@ pub struct Plan {
     pub images: Vec<PathBuf>,
     /// Instance path of the device.
     pub instance: String,
-    /// What programs open: a path, or the GUID of an interface in braces.
-    pub open: String,
+    /// What programs open: a path, or the GUID of an interface in braces; the device by its own name if there is none.
+    pub open: Option<String>,
     /// Operations before the race, one after the other.
     pub before: Vec<String>,
     /// The request.
@@ -75,86 +76,6 @@ pub struct Plan {
 
 const ALL_ACCESS: u32 = 0xC000_0000;
 const SHARE_ALL: u32 = 3;
-
-/// An operation, and what it is done to if not the device.
-struct Step {
-    path: Option<String>,
-    op: Op,
-}
-
-/// Reads `read:LEN`, `write:HEX`, `ioctl:CODE[:HEX[:LEN]]` or `flush`, behind a path and a space if it is not for the
-/// device.
-fn parse(text: &str) -> Result<Step, String> {
-    let refuse = |why: &str| {
-        format!(
-            "{text:?}: {why}; an operation is read:LENGTH[@OFFSET], write:HEX[@OFFSET], ioctl:CODE[:HEX[:LENGTH]] or flush, \
-             behind the path of another device and a space if it is not for the one explored"
-        )
-    };
-    let (path, operation) = match text.rsplit_once(' ') {
-        Some((path, operation)) => (Some(path.trim().to_owned()), operation),
-        None => (None, text),
-    };
-    let number = |text: &str| {
-        let parsed = match text.strip_prefix("0x") {
-            Some(digits) => u32::from_str_radix(digits, 16),
-            None => text.parse(),
-        };
-        parsed.map_err(|_| refuse(&format!("{text:?} is no number")))
-    };
-    let hexadecimal = |text: &str| -> Result<Vec<u8>, String> {
-        if !text.is_ascii() || !text.len().is_multiple_of(2) {
-            return Err(refuse(&format!(
-                "{text:?} is not pairs of hexadecimal digits"
-            )));
-        }
-        (0..text.len())
-            .step_by(2)
-            .map(|at| {
-                u8::from_str_radix(&text[at..at + 2], 16)
-                    .map_err(|_| refuse(&format!("{text:?} is not pairs of hexadecimal digits")))
-            })
-            .collect()
-    };
-    let mut parts = operation.split(':');
-    let (kind, arguments): (_, Vec<_>) = (parts.next().unwrap_or(""), parts.collect());
-    let placed = |text: &str| -> Result<(String, i64), String> {
-        match text.split_once('@') {
-            Some((what, offset)) => Ok((what.to_owned(), i64::from(number(offset)?))),
-            None => Ok((text.to_owned(), 0)),
-        }
-    };
-    let op = match (kind, arguments.as_slice()) {
-        ("flush", []) => Op::Flush,
-        ("read", [argument]) => {
-            let (len, offset) = placed(argument)?;
-            let len = number(&len)?;
-            Op::Read { offset, len }
-        }
-        ("write", [argument]) => {
-            let (data, offset) = placed(argument)?;
-            let data = hexadecimal(&data)?;
-            Op::Write { offset, data }
-        }
-        ("ioctl", [code]) => Op::Ioctl {
-            code: number(code)?,
-            input: Vec::new(),
-            output_len: 0,
-        },
-        ("ioctl", [code, input]) => Op::Ioctl {
-            code: number(code)?,
-            input: hexadecimal(input)?,
-            output_len: 0,
-        },
-        ("ioctl", [code, input, output]) => Op::Ioctl {
-            code: number(code)?,
-            input: hexadecimal(input)?,
-            output_len: number(output)?,
-        },
-        _ => return Err(refuse("that is none")),
-    };
-    Ok(Step { path, op })
-}
 
 /// An operation that was started.
 struct Pending {
@@ -227,12 +148,14 @@ impl Plan {
         Ok(())
     }
 
-    fn path(&self) -> String {
-        if self.open.starts_with('{') {
-            let instance = self.instance.replace('\\', "#");
-            format!("\\\\?\\{instance}#{}", self.open.to_lowercase())
-        } else {
-            self.open.clone()
+    fn path(&self, stack: &Stack) -> Result<String, String> {
+        match &self.open {
+            None => stack.device_name(),
+            Some(interface) if interface.starts_with('{') => {
+                let instance = self.instance.replace('\\', "#");
+                Ok(format!("\\\\?\\{instance}#{}", interface.to_lowercase()))
+            }
+            Some(path) => Ok(path.clone()),
         }
     }
 
@@ -258,7 +181,7 @@ impl Plan {
                 .open(path, ALL_ACCESS, SHARE_ALL)
                 .map_err(|status| format!("{path} cannot be opened: {status}"))
         };
-        let device = open(&self.path())?;
+        let device = open(&self.path(&stack)?)?;
         let handle_for = |step: &Step| match &step.path {
             Some(path) => open(path),
             None => Ok(Arc::clone(&device)),
@@ -354,39 +277,5 @@ impl Plan {
             expect(leaks.is_empty(), || leaks.to_string());
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_operation_is_read_as_it_is_written() {
-        let read = parse("read:16@0x20").map(|step| (step.path, step.op));
-        let expected = Op::Read {
-            offset: 0x20,
-            len: 16,
-        };
-        assert_eq!(read, Ok((None, expected)));
-        let control = parse(r"\\.\Ferry ioctl:0x22e014:0a0b:8").map(|step| (step.path, step.op));
-        let expected = Op::Ioctl {
-            code: 0x22_e014,
-            input: vec![10, 11],
-            output_len: 8,
-        };
-        assert_eq!(control, Ok((Some(r"\\.\Ferry".to_owned()), expected)));
-    }
-
-    #[test]
-    fn an_operation_that_cannot_be_read_is_refused_with_a_reason() {
-        for (text, reason) in [
-            ("reed:1", "that is none"),
-            ("read:x", "\"x\" is no number"),
-            ("write:abc", "not pairs"),
-        ] {
-            let refused = parse(text).err().unwrap_or_default();
-            assert!(refused.contains(reason), "{text}: {refused}");
-        }
     }
 }

@@ -12,6 +12,7 @@
 #![expect(clippy::too_many_arguments, reason = "as many as the function called")]
 
 use super::control::{self, CONTROL_POINTER, Control, EXIT, Exit, HOST_RSP, IMAGE_RSP};
+use super::count::STEPPING;
 use super::layout;
 use crate::sched;
 use crate::verify;
@@ -47,6 +48,13 @@ global_asm!(
     "movups xmm1, [rsi + 48]",
     "movups [rsp + 0x20], xmm0",
     "movups [rsp + 0x30], xmm1",
+    "cmp byte ptr [rip + {stepping}], 0",
+    "je 7f",
+    // The trap flag works from the second instruction on.
+    "pushfq",
+    "or dword ptr [rsp], 0x100",
+    "popfq",
+    "7:",
     "call r10",
     "mov rbx, gs:[{pointer}]",
     "mov rsp, [rbx + {host}]",
@@ -90,6 +98,7 @@ global_asm!(
     exit = const EXIT,
     previous = const std::mem::offset_of!(Exit, previous),
     exit_size = const size_of::<Exit>(),
+    stepping = sym STEPPING,
 );
 
 unsafe extern "sysv64" {

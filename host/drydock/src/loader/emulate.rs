@@ -72,10 +72,20 @@ global_asm!(
     "popfq",
     "lea rsp, [rsp + 16]",
     "ret",
+    ".globl drydock_write_cr8_end",
+    ".hidden drydock_write_cr8_end",
+    "drydock_write_cr8_end:",
 );
 
 unsafe extern "C" {
     fn drydock_write_cr8();
+    fn drydock_write_cr8_end();
+}
+
+/// True if an image writes the level at an address: it goes on by itself.
+pub(super) fn is_writing_level(address: usize) -> bool {
+    let start = drydock_write_cr8 as *const () as usize;
+    (start..drydock_write_cr8_end as *const () as usize).contains(&address)
 }
 
 /// What became of an instruction that trapped.

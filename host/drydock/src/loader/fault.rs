@@ -7,6 +7,7 @@
 
 use super::backtrace::{self, Step};
 use super::control;
+use super::count;
 use super::emulate::{self, Outcome};
 use super::image;
 use super::layout;
@@ -28,6 +29,11 @@ const SIGNALS: [i32; 5] = [
     libc::SIGFPE,
     libc::SIGTRAP,
 ];
+
+/// The code of a [`libc::SIGTRAP`] that the trap flag has made.
+const TRAP_TRACE: i32 = 2;
+/// The trap flag among the processor's flags.
+const TRAP_FLAG: i64 = 0x100;
 
 /// Where the general registers lie in a signal context, by their number in instructions.
 const GENERAL: [i32; 16] = [
@@ -138,6 +144,13 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut c
     let context = context.cast::<libc::ucontext_t>();
     // SAFETY: with SA_SIGINFO the kernel passes a context, which is this handler's until it returns.
     let general = unsafe { &mut (*context).uc_mcontext.gregs };
+    // SAFETY: with SA_SIGINFO the kernel passes the signal's information.
+    if signal == libc::SIGTRAP && unsafe { (*info).si_code } == TRAP_TRACE {
+        if !count::stepped(general[libc::REG_RIP as usize] as usize) {
+            general[libc::REG_EFL as usize] &= !TRAP_FLAG;
+        }
+        return;
+    }
     let mut registers = Registers {
         rip: general[libc::REG_RIP as usize] as u64,
         general: GENERAL.map(|index| general[index as usize] as u64),
@@ -164,6 +177,10 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut c
     if in_image {
         match emulate::carry_out(&mut registers) {
             Outcome::Done => {
+                if general[libc::REG_EFL as usize] & TRAP_FLAG != 0 {
+                    // The next trap is behind the next instruction.
+                    count::stepped(registers.rip as usize);
+                }
                 general[libc::REG_RIP as usize] = registers.rip as i64;
                 for (index, value) in GENERAL.iter().zip(registers.general) {
                     general[*index as usize] = value as i64;

@@ -276,6 +276,13 @@ pub(super) fn mapped() -> Vec<Arc<Details>> {
     mapped.map(|slot| Arc::clone(&slot.details)).collect()
 }
 
+/// The image that is or was last in a slot, and whether it is still there.
+pub(super) fn in_slot(index: usize) -> Option<(Arc<Details>, bool)> {
+    let slots = SLOTS.lock();
+    let slot = slots.get(&index)?;
+    Some((Arc::clone(&slot.details), slot.mapped))
+}
+
 /// The image that is or was last at `address`, and whether it is still there.
 pub(super) fn at(address: usize) -> Option<(Arc<Details>, bool)> {
     let offset = address.checked_sub(layout::IMAGES)?;

@@ -7,6 +7,7 @@
 mod backtrace;
 pub mod call;
 mod control;
+mod count;
 mod emulate;
 mod error;
 mod fault;
@@ -25,6 +26,7 @@ mod unwind;
 
 pub use backtrace::{Step, caller, return_addresses, steps};
 pub use control::{set_kernel_thread, share_os_thread, stack_high_water};
+pub use count::{ImageCount, count};
 pub use emulate::set_interrupt_level_access;
 pub use error::{LoadError, Reason};
 pub use fault::{catch_faults, forget_fault, register_address_describer};

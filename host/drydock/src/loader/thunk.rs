@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "assembly between two stacks")]
 
 use super::control::{self, CONTROL_POINTER, EXIT, HOST_RSP, IMAGE_RSP, SCRATCH};
+use super::count::STEPPING;
 use super::layout;
 use super::memory::{Access, Region};
 use crate::sched::Lock;
@@ -14,7 +15,7 @@ use std::arch::global_asm;
 use std::collections::BTreeMap;
 
 /// The size of a stub.
-const STUB: usize = 32;
+pub(super) const STUB: usize = 32;
 
 global_asm!(
     // In: eax = index of the name, r11 = function, arguments in registers and on the driver stack.
@@ -79,6 +80,14 @@ global_asm!(
     "pop r11",
     "mov [r10 + {host}], rsp",
     "mov rsp, r11",
+    "cmp byte ptr [rip + {stepping}], 0",
+    "jne 6f",
+    "ret",
+    // The trap flag works from the second instruction on.
+    "6:",
+    "pushfq",
+    "or dword ptr [rsp], 0x100",
+    "popfq",
     "ret",
     "2:",
     "jmp r11",
@@ -101,16 +110,21 @@ global_asm!(
     "jmp 4b",
     "5:",
     "ret",
+    ".globl drydock_probe_stack_end",
+    ".hidden drydock_probe_stack_end",
+    "drydock_probe_stack_end:",
     pointer = const CONTROL_POINTER,
     host = const HOST_RSP,
     image = const IMAGE_RSP,
     exit = const EXIT,
     scratch = const SCRATCH,
+    stepping = sym STEPPING,
 );
 
 unsafe extern "C" {
     fn drydock_leave_image();
     fn drydock_probe_stack();
+    fn drydock_probe_stack_end();
 }
 
 struct Stubs {
@@ -215,6 +229,12 @@ pub(super) fn on_the_callers_stack(symbol: &str) -> Option<usize> {
         "__chkstk" | "_chkstk" | "___chkstk_ms" => Some(drydock_probe_stack as *const () as usize),
         _ => None,
     }
+}
+
+/// True if the code of such a function is at an address.
+pub(super) fn runs_on_the_callers_stack(address: usize) -> bool {
+    let start = drydock_probe_stack as *const () as usize;
+    (start..drydock_probe_stack_end as *const () as usize).contains(&address)
 }
 
 /// The name of the call that the calling thread's innermost image is making.
