@@ -16,6 +16,7 @@ param(
 )
 . "$PSScriptRoot\native.ps1"
 Assert-Administrator
+$Devgen = Find-KitTool -Name $Devgen
 Assert-Path -Path (Join-Path $Package 'pier\pier.cat') -IfItFails 'the package has no catalogue: finish it with scripts\sign.ps1 on a machine with the WDK'
 
 # 259: nothing newer to do. 3010: done, a restart will complete it.

@@ -3,6 +3,8 @@
 
 Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
+# Programs that were copied beside the scripts' folder are found by their names.
+$env:Path = "$(Split-Path -Parent $PSScriptRoot);$env:Path"
 
 # Runs a native program, shows what it prints, and throws unless its exit code is good. The exit code is in $LASTEXITCODE.
 function Invoke-Native {
@@ -28,6 +30,20 @@ function Assert-Administrator {
     if (-not $principal.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)) {
         throw 'This needs administrator rights. What to do: start PowerShell with "Run as administrator" and call it again.'
     }
+}
+
+# A tool of the WDK: as named if it is there, else the one of the newest kit.
+function Find-KitTool {
+    param([Parameter(Mandatory = $true)] [string] $Name)
+    if (Get-Command $Name -CommandType Application -ErrorAction SilentlyContinue) {
+        return $Name
+    }
+    $kits = "${env:ProgramFiles(x86)}\Windows Kits\10\Tools"
+    $found = Get-ChildItem -Path "$kits\*\x64\$Name" -ErrorAction SilentlyContinue | Sort-Object -Property FullName | Select-Object -Last 1
+    if ($found) {
+        return $found.FullName
+    }
+    return $Name
 }
 
 # Throws unless the file or folder is there.

@@ -11,6 +11,7 @@ param(
 )
 . "$PSScriptRoot\native.ps1"
 Assert-Administrator
+$Devgen = Find-KitTool -Name $Devgen
 
 # Devices ferry was attached to by hand list it in UpperFilters. A device that lists a service that is gone does not start.
 Invoke-Native -Program $Ferryctl -Arguments @('detach', '--all') -IfItFails 'it names the device that still lists ferry; `reg query HKLM\SYSTEM\CurrentControlSet\Enum /s /f ferry /d` finds every such device, present or not'

@@ -25,7 +25,6 @@ Assert-Administrator
 # Everything is named relative to the folder above the scripts.
 $top = Split-Path -Parent $PSScriptRoot
 Set-Location $top
-$env:Path = "$top;$env:Path"
 $task = 'ferry sea trial'
 $arguments = @("$PSScriptRoot\verify.toml", '--folder', 'trial', '--set', "package=$Package", '--set', "device=$Device")
 foreach ($step in $Skip) { $arguments += @('--skip', $step) }

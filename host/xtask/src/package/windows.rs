@@ -1,7 +1,11 @@
 //! The WDK's own tools over the package folders: InfVerif, SignTool, Inf2Cat. They exist on Windows only, so
 //! what is tested here is which of them is called, with what, and in which order.
 
-use std::process::Command;
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result};
 
@@ -14,13 +18,40 @@ const INFVERIF_MODES: [&str; 3] = ["/w", "/u", "/h"];
 /// Runs every tool over every package; gives the number of tools that were content.
 pub fn finish(packages: &[Package], arch: Arch, sign: bool) -> Result<usize> {
     let mut run = 0;
+    let kits = kit_folders(Path::new(r"C:\Program Files (x86)\Windows Kits\10"));
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths(env::split_paths(&path).chain(kits))?;
     for package in packages {
         for mut command in commands(package, arch, sign) {
+            command.env("PATH", &path);
             process::run(&mut command).with_context(|| advice(&command))?;
             run += 1;
         }
     }
     Ok(run)
+}
+
+/// The newest kit's folders of tools: what is in the PATH already goes first.
+fn kit_folders(root: &Path) -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    for part in ["bin", "Tools"] {
+        let versions = fs::read_dir(root.join(part)).into_iter().flatten();
+        let mut versions: Vec<(Vec<u32>, PathBuf)> = versions
+            .filter_map(Result::ok)
+            .filter_map(|entry| {
+                let name = entry.file_name();
+                let numbers: Result<Vec<u32>, _> =
+                    name.to_str()?.split('.').map(str::parse).collect();
+                Some((numbers.ok()?, entry.path()))
+            })
+            .collect();
+        versions.sort();
+        if let Some((_, newest)) = versions.pop() {
+            // Inf2Cat exists for x86 only.
+            folders.extend([newest.join("x64"), newest.join("x86")]);
+        }
+    }
+    folders
 }
 
 fn commands(package: &Package, arch: Arch, sign: bool) -> Vec<Command> {
@@ -149,6 +180,25 @@ mod tests {
             "{lines:#?}"
         );
         position(&lines, "inf2cat");
+    }
+
+    #[test]
+    fn the_tools_of_the_newest_kit_are_found_without_a_developer_prompt() {
+        let root = env::temp_dir().join(format!("ferry-kits-{}", std::process::id()));
+        for folder in [
+            "bin/10.0.9999.0",
+            "bin/10.0.26100.0",
+            "bin/x64",
+            "Tools/10.0.26100.0",
+        ] {
+            fs::create_dir_all(root.join(folder)).expect("made");
+        }
+        let found = kit_folders(&root);
+        fs::remove_dir_all(&root).expect("removed");
+        let newest = root.join("bin/10.0.26100.0");
+        assert_eq!(found[..2], [newest.join("x64"), newest.join("x86")]);
+        assert_eq!(found.len(), 4);
+        assert_eq!(kit_folders(Path::new("nowhere")), [PathBuf::new(); 0]);
     }
 
     #[test]

@@ -66,6 +66,7 @@ const CMDLETS: &[&str] = &[
     "Select-Object",
     "Set-Location",
     "Set-StrictMode",
+    "Sort-Object",
     "Split-Path",
     "Start-Process",
     "Start-Sleep",
