@@ -1,6 +1,6 @@
 //! One file under examination: what was found in it and which sections something refers to.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::parse::{Entry, Inf, Section};
 use super::rule::{Finding, Rule};
@@ -42,7 +42,19 @@ pub struct Lint<'a> {
     /// What was found so far.
     pub findings: Vec<Finding>,
     reached: HashSet<String>,
+    /// Which directive reads a section, by its name in lower case.
+    readers: HashMap<String, &'static str>,
 }
+
+/// Directives that name a section, each with lines of its own kind in it.
+const SECTION_LISTS: &[&str] = &[
+    "AddFilter",
+    "AddReg",
+    "AddService",
+    "CopyFiles",
+    "DelReg",
+    "KmdfService",
+];
 
 impl<'a> Lint<'a> {
     /// Begins with what the parser found.
@@ -53,6 +65,7 @@ impl<'a> Lint<'a> {
             settings,
             findings,
             reached: HashSet::new(),
+            readers: HashMap::new(),
         }
     }
 
@@ -81,6 +94,7 @@ impl<'a> Lint<'a> {
             return None;
         }
         let found = self.reach(name);
+        self.one_meaning(entry, name);
         if found.is_none() {
             self.broken(
                 Rule::SectionUndefined,
@@ -89,6 +103,23 @@ impl<'a> Lint<'a> {
             );
         }
         found
+    }
+
+    /// A section is a list of one kind: what reads it decides what its lines mean.
+    fn one_meaning(&mut self, entry: &Entry, name: &str) {
+        let own = SECTION_LISTS
+            .iter()
+            .find(|directive| entry.is(directive))
+            .copied();
+        let Some(own) = own else { return };
+        let first = *self.readers.entry(name.to_ascii_lowercase()).or_insert(own);
+        if first != own {
+            self.broken(
+                Rule::SectionShared,
+                entry.line,
+                format!("[{name}] is read by {first} already, and now by {own}"),
+            );
+        }
     }
 
     /// The section of this name if it exists; it counts as referred to.
@@ -112,6 +143,12 @@ impl<'a> Lint<'a> {
                 self.reach_all(next);
             }
         }
+    }
+
+    /// Counts the section itself as referred to, and every section that can be reached from it.
+    pub fn reach_whole(&mut self, section: &Section) {
+        self.reached.insert(section.name.to_ascii_lowercase());
+        self.reach_all(section);
     }
 
     /// Whether something refers to the section.

@@ -93,6 +93,8 @@ rules! {
         "give the GUID that belongs to Class, as {8-4-4-4-12} hexadecimal digits";
     ClassReserved Error "class-reserved", "practice 3; InfVerif 1284/1285/1293",
         "use System or a class of your own; Windows keeps this one for itself";
+    DefaultInstall Error "default-install", "InfVerif 1212",
+        "remove the section: a device's package is installed through [Manufacturer]";
     ClassInstall Error "class-install", "universal INF",
         "remove the section: a class is not this package's to install";
     Provider Error "provider", "practice 3",
@@ -133,6 +135,8 @@ rules! {
         "define the section or correct the name; to copy a single file write CopyFiles = @file";
     SectionUnreferenced Error "section-unreferenced", "InfVerif 2083",
         "refer to the section or remove it; a part of an install section must repeat its decoration, as in X.NT.Services";
+    SectionShared Error "section-shared", "InfVerif 1205",
+        "give each directive a section of its own: the lines mean something else to each";
     StringUndefined Error "string-undefined", "InfVerif 1235",
         "define it in [Strings]; for an environment variable write %%name%%";
     IncludeNotFollowed Error "include-not-followed", "limit of this linter",
@@ -185,6 +189,8 @@ rules! {
         "use AddFilter in [install-section.Filters]: a list in the registry is overwritten and never cleaned up";
     RegistryAppend Error "registry-append", "universal INF; InfVerif 1305",
         "write the whole value: appending depends on what was there before";
+    RegistryConflict Error "registry-conflict", "InfVerif 133x",
+        "keep one of the two: the service has the value once";
     CoInstallers Error "co-installers", "universal INF; InfVerif 1303",
         "remove it: KMDF is part of Windows and nothing may run at install time";
     ServiceParameters Error "service-parameters", "practice 3",

@@ -38,6 +38,14 @@ fn sections(lint: &mut Lint<'_>) {
         let among = |names: &[&str]| names.iter().any(|name| is_variant(&section.name, name));
         if is_strings(&section.name) {
             lint.no_duplicates(section);
+        } else if section
+            .name
+            .to_ascii_lowercase()
+            .starts_with("defaultinstall")
+        {
+            let message = format!("[{}] beside [Manufacturer]", section.name);
+            lint.broken(Rule::DefaultInstall, section.line, message);
+            lint.reach_whole(section);
         } else if among(INSTALLS_CLASS) {
             let message = format!("[{}] changes what all devices of a class get", section.name);
             lint.broken(Rule::ClassInstall, section.line, message);

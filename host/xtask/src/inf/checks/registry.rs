@@ -1,5 +1,7 @@
 //! Registry values an AddReg directive writes.
 
+use std::collections::HashMap;
+
 use crate::inf::lint::{Lint, number};
 use crate::inf::parse::{Entry, Section};
 use crate::inf::rule::Rule;
@@ -36,6 +38,31 @@ pub fn check(lint: &mut Lint<'_>, directive: &Entry, place: Place) {
             for entry in &section.entries {
                 value(lint, entry, place);
             }
+        }
+    }
+}
+
+/// Refuses a value of the service that is written twice with different contents.
+pub fn no_conflicts(lint: &mut Lint<'_>, service: &Section) {
+    let mut written: HashMap<String, Vec<String>> = HashMap::new();
+    let sections: Vec<&Section> = service
+        .all("AddReg")
+        .flat_map(|directive| &directive.values)
+        .filter_map(|name| lint.inf.section(name))
+        .collect();
+    for entry in sections.iter().flat_map(|section| &section.entries) {
+        let value = format!("{}\\{}", entry.value(1), entry.value(2)).to_ascii_lowercase();
+        let contents = entry.values.get(3..).unwrap_or_default().to_vec();
+        if *written
+            .entry(value.clone())
+            .or_insert_with(|| contents.clone())
+            != contents
+        {
+            lint.broken(
+                Rule::RegistryConflict,
+                entry.line,
+                format!("{value} is written with other contents above"),
+            );
         }
     }
 }

@@ -119,6 +119,7 @@ fn settings(lint: &mut Lint<'_>, section: &Section, copied: &[Copied]) -> Option
     for entry in section.all("AddReg") {
         registry::check(lint, entry, Place::Service);
     }
+    registry::no_conflicts(lint, section);
     let Some(entry) = section.entry("ServiceBinary") else {
         let message = format!("[{}] has no ServiceBinary", section.name);
         lint.broken(Rule::ServiceBinary, section.line, message);
