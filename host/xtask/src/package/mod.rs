@@ -160,6 +160,10 @@ mod tests {
             };
             let manifest: toml::Table = toml::from_str(&text).expect("a manifest");
             let package = &manifest["package"];
+            let crate_type = manifest.get("lib").and_then(|l| l.get("crate-type"));
+            if !crate_type.is_some_and(|t| t.to_string().contains("cdylib")) {
+                continue; // no driver
+            }
             if package
                 .get("metadata")
                 .is_some_and(|m| m.get("wdk").is_some())
