@@ -8,7 +8,7 @@ use core::{marker::PhantomData, ptr::NonNull};
 
 use wdk_sys::{NTSTATUS, WDFMEMORY, WDFREQUEST, call_unsafe_wdf_function_binding};
 
-use super::{Ioctl, Read, Request, Write, cell::Cell};
+use super::{InternalIoctl, Ioctl, IoctlParameters, Kind, Read, Request, Write, cell::Cell};
 use crate::{Status, cx::Brand, memory};
 
 /// Bytes of output of request `'r` that were written: what its Information may be.
@@ -287,10 +287,27 @@ impl<'r> Request<'r, Ioctl> {
     /// `STATUS_INVALID_DEVICE_REQUEST` for a `METHOD_NEITHER` control whose buffers were not locked in the caller's context (R-REQ-68);
     /// otherwise as [`Request::<Write>::input`](Request::input).
     pub fn buffers(&mut self) -> Result<Control<'_, 'r>, Status> {
+        self.control(self.parameters())
+    }
+}
+
+impl<'r> Request<'r, InternalIoctl> {
+    /// The buffers, as the transfer method of the code has them. IRQL <= `DISPATCH_LEVEL`. Ownership stays.
+    ///
+    /// # Errors
+    /// `STATUS_INVALID_DEVICE_REQUEST` for `METHOD_NEITHER`, which is a private matter of the two drivers; otherwise as
+    /// [`Request::<Write>::input`](Request::input).
+    pub fn buffers(&mut self) -> Result<Control<'_, 'r>, Status> {
+        self.control(self.parameters())
+    }
+}
+
+impl<'r, K: Kind> Request<'r, K> {
+    /// The buffers of a control with these parameters.
+    fn control(&mut self, parameters: IoctlParameters) -> Result<Control<'_, 'r>, Status> {
         const BUFFERED: u32 = 0;
         const IN_DIRECT: u32 = 1;
         const OUT_DIRECT: u32 = 2;
-        let parameters = self.parameters();
         let empty = (NonNull::dangling(), 0);
         let input = || {
             if parameters.input == 0 {

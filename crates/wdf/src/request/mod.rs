@@ -22,6 +22,7 @@ mod cell;
 mod complete;
 mod held;
 mod kind;
+mod memory;
 mod own;
 mod own_format;
 mod own_pool;
@@ -49,6 +50,7 @@ pub use self::{
     complete::{PriorityBoost, faults},
     held::{Held, HeldCanceled},
     kind::{Any, AnyOf, Create, InternalIoctl, Ioctl, Kind, Read, Transfer, Write},
+    memory::{InputMemory, Mdl, OutputMemory},
     own::{FormatFailed, Lent, OnOwnDone, OwnDone, OwnFormatted, OwnRequest, OwnSendFailed},
     own_format::Part,
     own_pool::OwnPool,

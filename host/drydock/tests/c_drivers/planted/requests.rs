@@ -78,7 +78,7 @@ rusty_fork_test! {
         end(stack);
     }
 
-    /// R-CHK-66: the model knows whose request it is.
+    /// DeferredRequestCompleted. R-CHK-66: the model knows whose request it is.
     #[test]
     fn a_forgotten_request_is_reported_with_its_history() {
         let (_stack, file) = planted(OFF);

@@ -16,6 +16,7 @@ caught! {
     send_without_a_completion_routine: "send without a completion routine", OFF => ["BREAK R-TGT-53"];
     forget_of_a_formatted_request: "forget a formatted request", OFF => ["BREAK R-TGT-71"];
     forget_with_a_completion_routine: "forget with a completion routine", ON => ["BREAK R-TGT-72"];
+    /// ReqDelete. R-REQ-27.
     completion_of_a_created_request: "completion of a created request", OFF => ["BREAK R-REQ-27"];
     /// R-TGT-42.
     format_without_an_irp: "format without an IRP", OFF => ["BUG CHECK 0x10D", "(0x6, 0x2,"];

@@ -1,0 +1,14 @@
+//! A request that is held is completed once.
+#![no_std]
+
+use wdf::{
+    Status,
+    cx::{Cx, Work},
+    request::{Held, Write},
+};
+
+pub fn later(cx: &mut Cx<'_, Work>, held: Held<Write>) {
+    held.complete(cx, Status::SUCCESS);
+    held.complete(cx, Status::SUCCESS); //~ E0382
+    //~^ ERROR: use of moved value: `held`
+}

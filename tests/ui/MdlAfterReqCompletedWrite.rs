@@ -1,0 +1,16 @@
+//! The MDL of a write is not used once the request is completed.
+#![no_std]
+
+use wdf::{
+    Status,
+    cx::{Cx, Io},
+    request::{Disposition, Request, Write},
+};
+
+pub fn handler<'r>(cx: &mut Cx<'_, Io>, mut r: Request<'r, Write>) -> Disposition<'r> {
+    let b = r.input_mdl();
+    let d = r.complete_empty(cx, Status::SUCCESS); //~ E0505
+    //~^ ERROR: cannot move out of `r` because it is borrowed
+    let _ = b.map(|b| b.len());
+    d
+}

@@ -1,0 +1,19 @@
+//! A lent request cannot be completed while a share is out.
+#![no_std]
+
+use wdf::{
+    Status,
+    cx::{Cx, Io},
+    request::{Disposition, Request, Write},
+};
+
+pub fn handler<'r>(cx: &mut Cx<'_, Io>, r: Request<'r, Write>) -> Disposition<'r> {
+    match r.share() {
+        Ok((gone, share)) => {
+            share.complete(cx, Status::SUCCESS); //~ E0599
+            //~^ ERROR: no method named `complete` found for struct `Share
+            gone
+        }
+        Err((r, status)) => r.complete(cx, status),
+    }
+}
