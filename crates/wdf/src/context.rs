@@ -217,3 +217,22 @@ pub(crate) unsafe fn take_down<T: Context>(object: WDFOBJECT) {
     // SAFETY: contract of this function; the destroy callback finds it ABSENT and does nothing.
     unsafe { evt_destroy::<T>(object) }
 }
+
+/// Implements [`Context`](crate::context::Context) for types without a clean-up: one record per type, named like it.
+#[macro_export]
+macro_rules! context {
+    ($($type:ident),+ $(,)?) => { $(
+        impl $crate::context::Context for $type {
+            fn info() -> &'static $crate::context::TypeInfo<Self> {
+                const NAME: &::core::ffi::CStr = match ::core::ffi::CStr::from_bytes_with_nul(
+                    ::core::concat!(::core::stringify!($type), "\0").as_bytes(),
+                ) {
+                    Ok(name) => name,
+                    Err(_) => c"context",
+                };
+                static INFO: $crate::context::TypeInfo<$type> = $crate::context::TypeInfo::new(NAME);
+                &INFO
+            }
+        }
+    )+ };
+}

@@ -9,9 +9,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use wdf::{
     Status,
     clock::Span,
-    context::{Context, TypeInfo},
-    cx::{CanComplete, Cx, Notify, Setup, TimerTick},
-    device::{Added, Device, DeviceContext, DeviceInit, Undecided},
+    cx::{CanComplete, Cx, Setup, TimerTick},
+    device::{Added, Device, DeviceContext, DeviceInit, PnpCallbacks, Undecided},
     driver::Driver,
     memory::Memory,
     queue::{Queue, QueueConfig, wait_for_the_owner},
@@ -23,13 +22,6 @@ const DELAY: Span = Span::from_millis(100);
 
 struct EchoDriver;
 
-impl Context for EchoDriver {
-    fn info() -> &'static TypeInfo<Self> {
-        static INFO: TypeInfo<EchoDriver> = TypeInfo::new(c"EchoDriver");
-        &INFO
-    }
-}
-
 /// The device: what was written last, and who waits for an answer.
 struct Echo {
     memory: Memory,
@@ -38,12 +30,7 @@ struct Echo {
     timer: Timer,
 }
 
-impl Context for Echo {
-    fn info() -> &'static TypeInfo<Self> {
-        static INFO: TypeInfo<Echo> = TypeInfo::new(c"Echo");
-        &INFO
-    }
-}
+wdf::context!(EchoDriver, Echo);
 
 impl DeviceContext for Echo {
     type Request = ();
@@ -59,9 +46,18 @@ impl Driver for EchoDriver {
         cx: &mut Cx<'_, Setup>,
         init: DeviceInit<'i, Undecided>,
     ) -> Result<Added<'i>, Status> {
-        let device = init.function().create::<Echo>(cx)?;
+        let mut init = init.function();
+        let pnp = PnpCallbacks::<Echo>::new().d0_entry(|_, echo| {
+            echo.timer.start(DELAY);
+            Ok(())
+        });
+        init.pnp(pnp.d0_exit(|cx, echo| {
+            echo.timer.stop_and_wait(cx);
+            Ok(())
+        }));
+        let device = init.create::<Echo>(cx)?;
         device.interface(cx, (0xe5c7_0ec0, 0x3b5a, 0x4f7e, *b"\x9d\x1eEchoes"))?;
-        let waiting = QueueConfig::manual_notified(arrived)
+        let waiting = QueueConfig::manual()
             .default_queue()
             .power_managed()
             .stop(wait_for_the_owner)
@@ -70,42 +66,35 @@ impl Driver for EchoDriver {
             memory: Memory::new(cx, &device, *b"Echo", 4096)?,
             length: AtomicUsize::new(0),
             waiting,
-            timer: Timer::new(cx, &device, due)?,
+            timer: Timer::periodic(cx, &device, DELAY, due)?,
         };
         device.install(echo)
     }
 }
 
-/// The first request has come: it waits in the queue, where the framework cancels it if need be.
-fn arrived(_cx: &mut Cx<'_, Notify>, echo: &Device<Echo>) {
-    echo.timer.start(DELAY);
-}
-
-/// One request is due; the next one a tenth of a second later.
+/// Requests wait in the queue, where the framework cancels them if need be. Every tenth of a second one is due.
 fn due(cx: &mut Cx<'_, TimerTick>, echo: &Device<Echo>) {
-    let taken = (echo.waiting).retrieve_next(cx, |cx, request| answer(cx, echo, request));
-    if taken == Ok(true) {
-        echo.timer.start(DELAY);
-    }
+    // Nothing waits, or nothing is delivered now: later, then.
+    let _ = (echo.waiting).retrieve_next(cx, |cx, request| answer(cx, echo, request));
 }
 
 fn answer<'r>(cx: &Cx<'_, impl CanComplete>, echo: &Echo, r: Request<'r, Any>) -> Disposition<'r> {
     match r.classify() {
         AnyOf::Read(request) => read(cx, echo, request),
         AnyOf::Write(request) => write(cx, echo, request),
-        AnyOf::Ioctl(request) => request.complete_empty(cx, Status::INVALID_DEVICE_REQUEST),
+        AnyOf::Ioctl(request) => request.complete_empty(cx, Status::NOT_SUPPORTED),
         AnyOf::InternalIoctl(request) => request.complete_empty(cx, Status::NOT_SUPPORTED),
         AnyOf::Other(request) => request.complete_empty(cx, Status::NOT_SUPPORTED),
     }
 }
 
 fn write<'r>(cx: &Cx<'_, impl CanComplete>, e: &Echo, r: Request<'r, Write>) -> Disposition<'r> {
-    match r.try_with(cx, |request| Ok(e.memory.write(0, &request.input()?))) {
-        Ok((request, bytes)) => {
+    match r.input().map(|input| e.memory.write(0, &input)) {
+        Ok(bytes) => {
             e.length.store(bytes, Ordering::Relaxed);
-            request.complete_taken(cx, bytes)
+            r.complete_taken(cx, bytes)
         }
-        Err(gone) => gone,
+        Err(status) => r.complete_empty(cx, status),
     }
 }
 
