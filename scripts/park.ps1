@@ -5,7 +5,7 @@ Leaves a program behind whose read is parked in ferry, and checks that it is. It
 [CmdletBinding()]
 param([string] $Ferryctl = 'ferryctl.exe')
 . "$PSScriptRoot\native.ps1"
-$hold = @('hold', '--ops', 'read', '--max-age', '20m', '--', $Ferryctl, 'read', '--timeout', '20m')
+$hold = @('hold', '--ops', 'read', '--max-age', '10m', '--', $Ferryctl, 'read', '--timeout', '10m')
 $program = Start-Process -FilePath $Ferryctl -ArgumentList $hold -WindowStyle Hidden -PassThru
 for ($try = 1; $try -le 100; $try++) {
     $stats = & $Ferryctl stats --json

@@ -22,6 +22,11 @@ pub struct Dock {
 }
 
 impl Dock {
+    /// Where it listens.
+    pub fn socket(&self) -> &std::path::Path {
+        &self.socket
+    }
+
     /// Builds it and `ferryctl`, starts it, and waits until it accepts programs.
     pub fn start(project: &Project) -> Result<Self> {
         process::run(lint::host_cargo(project, "build").args([

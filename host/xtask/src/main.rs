@@ -5,6 +5,7 @@ mod arch;
 mod audit;
 mod c_drivers;
 mod c_image;
+mod checklist;
 mod conform;
 mod cross_cargo;
 mod demo;

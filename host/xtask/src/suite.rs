@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     arch::Arch,
-    audit, c_drivers, c_image, conform,
+    audit, c_drivers, c_image, checklist, conform,
     cross_cargo::Profile,
     dock::Dock,
     drivers::{self, BuildOptions},
@@ -98,8 +98,8 @@ const STEPS: &[Step] = &[
         run: |p| workflows::lint(p).map(Count::passed),
     },
     Step {
-        name: "packages, test-signed",
-        run: |p| package::run(p, &package::Args::default()).map(Count::passed),
+        name: "packages of both architectures, test-signed",
+        run: packages,
     },
     Step {
         name: "programs that must not compile",
@@ -219,6 +219,15 @@ fn build(project: &Project) -> Result<Count> {
     Ok(Count::ONE)
 }
 
+/// ARM64's are built and audited nowhere else: drydock runs x86-64 only.
+fn packages(project: &Project) -> Result<Count> {
+    let mut passed = 0;
+    for arch in [Arch::Amd64, Arch::Arm64] {
+        passed += package::run(project, &package::Args::of(arch))?;
+    }
+    Ok(Count::passed(passed))
+}
+
 fn audited(project: &Project) -> Result<Count> {
     audit::run(project, &[]).map(Count::passed)
 }
@@ -244,14 +253,15 @@ fn host_tests(project: &Project) -> Result<Count> {
     ]))
 }
 
-/// Every exercise case, then mixed requests whose data and number are compared, then a clean stop.
+/// Every exercise case, mixed requests whose data and number are compared, a step of the checklist, a clean stop.
 fn main_job(project: &Project) -> Result<Count> {
     let dock = Dock::start(project)?;
     let exercised = dock.ferryctl(&["exercise"]);
     let stressed = dock.ferryctl(&["stress", "--count", "100000", "--seed", "1"]);
+    let parked = checklist::parked_step(project, &dock);
     let stopped = dock.stop();
-    exercised.and(stressed).and(stopped)?;
-    Ok(Count::passed(3))
+    exercised.and(stressed).and(parked).and(stopped)?;
+    Ok(Count::passed(4))
 }
 
 fn scenarios(project: &Project) -> Result<Count> {

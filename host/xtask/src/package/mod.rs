@@ -50,6 +50,16 @@ pub struct Args {
     certificate: Option<PathBuf>,
 }
 
+impl Args {
+    /// A signed package of this architecture.
+    pub fn of(arch: Arch) -> Self {
+        Self {
+            arch,
+            ..Self::default()
+        }
+    }
+}
+
 /// What `stamp-inf` is asked on the command line.
 #[derive(Debug, clap::Args)]
 pub struct StampArgs {
