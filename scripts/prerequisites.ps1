@@ -10,6 +10,7 @@ param()
 . "$PSScriptRoot\native.ps1"
 Assert-Administrator
 
+# Build Tools: its installer always brings the newest of 2022.
 # LLVM: 17 to 21. From 22 on bindgen makes opaque structures of the WDK's headers.
 $packages = @(
     @{ Id = 'Microsoft.VisualStudio.2022.BuildTools'; Version = ''; Override = '--quiet --wait --norestart --add Microsoft.VisualStudio.Workload.VCTools --includeRecommended' }
@@ -27,6 +28,8 @@ foreach ($package in $packages) {
     if ($package.Override) { $arguments += @('--override', $package.Override) }
     Invoke-Native -Program 'winget' -Arguments $arguments -Good (@(0) + $alreadyThere) -IfItFails "winget show --versions --id $($package.Id) lists what the source still has; a download that was cut off is mended by calling this again"
 }
+# This prompt's PATH is older than rustup.
+$env:Path = "$env:USERPROFILE\.cargo\bin;$env:Path"
 Invoke-Native -Program 'rustup' -Arguments @('toolchain', 'install', 'stable-x86_64-pc-windows-msvc', '--profile', 'minimal', '--component', 'clippy,rustfmt') -IfItFails 'open a new prompt, so that rustup is in the PATH, and call this again'
 Invoke-Native -Program 'rustup' -Arguments @('target', 'add', 'x86_64-pc-windows-msvc', 'aarch64-pc-windows-msvc') -IfItFails 'rustup self update, then call this again'
 Write-Host 'Everything is there. Open a new prompt and run: cargo xtask package'

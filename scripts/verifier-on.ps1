@@ -12,12 +12,13 @@ param(
 Assert-Administrator
 
 $drivers = @('/driver', 'ferry.sys', 'pier.sys', 'wdf01000.sys')
-$settings = switch ($Pass) {
+# @(): a list of one would come out of the switch as a plain string, and + would join strings.
+$settings = @(switch ($Pass) {
     'standard' { @('/standard') }
     'force-pending' { @('/ruleclasses', '1', '2', '4', '5', '6', '9', '10', '12', '18', '34') }
     # One allocation in about sixteen fails, from eight minutes after the start on.
     'low-resources' { @('/ruleclasses', '1', '2', '3', '4', '5', '6', '9', '12', '18', '34', '/faults', '600') }
-}
+})
 # 2: set, a restart is needed.
 Invoke-Native -Program 'verifier' -Arguments ($settings + $drivers) -Good @(0, 2) -IfItFails 'verifier /? shows whether this Windows knows the rule classes'
 
@@ -26,7 +27,10 @@ foreach ($service in @('ferry', 'pier')) {
     $key = "HKLM:\SYSTEM\CurrentControlSet\Services\$service"
     Assert-Path -Path $key -IfItFails 'install the packages first: scripts\install.ps1'
     $wdf = "$key\Parameters\Wdf"
-    New-Item -Path $wdf -Force | Out-Null
+    # The framework's own values are in this key: -Force on one that exists would empty it.
+    if (-not (Test-Path -LiteralPath $wdf)) {
+        New-Item -Path $wdf -Force | Out-Null
+    }
     foreach ($value in @('VerifierOn', 'VerifyOn', 'VerifyDownLevel', 'ForceLogsInMiniDump')) {
         New-ItemProperty -Path $wdf -Name $value -PropertyType DWord -Value 1 -Force | Out-Null
     }

@@ -32,6 +32,7 @@ if ($Again) { $arguments += '--again' }
 if ($Unattended) { $arguments += '--unattended' }
 
 $self = "powershell -NoProfile -NoExit -ExecutionPolicy Bypass -File `"$PSCommandPath`" -Package `"$Package`" -Device `"$Device`""
+if ($Unattended) { $self += ' -Unattended' }
 Invoke-Native -Program 'schtasks' -Arguments @('/create', '/f', '/tn', $task, '/sc', 'onlogon', '/rl', 'highest', '/tr', $self) -IfItFails 'call this script by hand after each restart'
 Invoke-Native -Program "$top\seatrial.exe" -Arguments $arguments -Good @(0, 1, 3) -IfItFails 'the message above names the line of the plan or of the command; seatrial.exe lies beside ferryctl.exe'
 $end = $LASTEXITCODE

@@ -30,6 +30,18 @@ pub struct Ended {
     pub output: String,
 }
 
+impl Ended {
+    /// Whether it printed this text.
+    pub fn says(&self, text: &str) -> bool {
+        says(&self.output, text)
+    }
+}
+
+/// Whether `text` is in there, in capitals or not: programs of Windows are not of one mind about the names of drivers.
+pub fn says(output: &str, text: &str) -> bool {
+    output.to_lowercase().contains(&text.to_lowercase())
+}
+
 /// Starts `words`, program first, with its output going to the end of `log`.
 ///
 /// # Errors

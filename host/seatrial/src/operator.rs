@@ -1,6 +1,6 @@
 //! What only a person can do: press a power button, for instance.
 
-use std::io::{BufRead as _, Write as _};
+use std::io::BufRead as _;
 
 use anyhow::Result;
 
@@ -36,8 +36,8 @@ impl Operator {
             )));
         }
         loop {
-            print!("      {task}\n      done [y], went wrong [n], not now [s]? ");
-            std::io::stdout().flush()?;
+            // A whole line: PowerShell passes on nothing less.
+            println!("      {task}\n      done [y], went wrong [n], not now [s]?");
             let mut answer = String::new();
             if std::io::stdin().lock().read_line(&mut answer)? == 0 {
                 return Ok(Answer::NotDone("the terminal was closed".into()));

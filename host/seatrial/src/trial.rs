@@ -123,7 +123,7 @@ impl<'a> Trial<'a> {
                 };
                 Ok(if now == *witness {
                     Outcome::Failed("the machine has not been down since".into())
-                } else if now.contains(&restart.says) {
+                } else if command::says(&now, &restart.says) {
                     Outcome::Passed
                 } else {
                     Outcome::Failed(format!(
@@ -194,7 +194,7 @@ impl<'a> Trial<'a> {
         };
         let asked = command::run(&self.plan.expand(run), &self.log(&step.id), QUESTION);
         // A probe that cannot be started says no: the tool it asks for is not there.
-        let yes = asked.is_ok_and(|a| a.code == 0 && a.output.contains(says));
+        let yes = asked.is_ok_and(|a| a.code == 0 && a.says(says));
         Ok((!yes).then(|| otherwise.clone()))
     }
 
@@ -265,10 +265,10 @@ impl<'a> Trial<'a> {
             ended.code
         );
         for text in &step.says {
-            ensure!(ended.output.contains(text), "it did not say {text:?}");
+            ensure!(ended.says(text), "it did not say {text:?}");
         }
         for text in &step.never_says {
-            ensure!(!ended.output.contains(text), "it said {text:?}");
+            ensure!(!ended.says(text), "it said {text:?}");
         }
         Ok(())
     }
@@ -279,7 +279,7 @@ impl<'a> Trial<'a> {
         let arrived = self.plan.expand(&parked.arrived);
         for _ in 0..ARRIVAL_TRIES {
             let asked = command::run(&arrived, log, QUESTION);
-            if asked.is_ok_and(|a| a.code == 0 && a.output.contains(&parked.arrived_says)) {
+            if asked.is_ok_and(|a| a.code == 0 && a.says(&parked.arrived_says)) {
                 return Ok(program);
             }
             if program.has_ended()? {

@@ -44,7 +44,10 @@ fn windows() -> Machine {
         .program("pwrtest.exe", &quiet(""))
         .program("te.exe", &quiet(""))
         .program("verifier", &quiet("echo ferry.sys pier.sys wdf01000.sys"))
-        .program("devgen.exe", &quiet("echo go > \"$M/gate\""))
+        .program(
+            "devgen.exe",
+            &quiet("case \"$1\" in /remove) echo go > \"$M/gate\" ;; esac"),
+        )
         .program("shutdown", &quiet("echo up >> \"$M/boots\""))
         .program(
             "powershell",

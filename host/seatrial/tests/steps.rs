@@ -17,7 +17,7 @@ fn one(rest: &str) -> Machine {
 #[test]
 fn a_command_that_does_as_the_plan_says_passes() {
     let machine = one("run = ['tool', 'a b']\nexits = [0, 7]\nsays = ['yes']\nnever_says = ['no']");
-    machine.program("tool", "echo yes; exit 7");
+    machine.program("tool", "echo Yes; exit 7");
     machine.run(&[]).must(0, "passed");
     assert_eq!(machine.calls(), "tool a b\n");
     assert!(machine.report().contains("1 passed, 0 failed"));

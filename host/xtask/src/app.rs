@@ -1,4 +1,4 @@
-//! Builds ferryctl.exe on Linux: user mode, with the standard library, by mingw-w64.
+//! Builds ferryctl.exe and seatrial.exe on Linux: user mode, with the standard library, by mingw-w64.
 
 use std::{fs, process::Command};
 
@@ -11,8 +11,11 @@ use crate::{
     toolchain::{APP_TARGET, Rustc},
 };
 
-/// Builds the program and puts it into `target/app`.
-pub fn build(project: &Project) -> Result<Image> {
+/// What a test machine runs.
+const PROGRAMS: &[&str] = &["ferryctl", "seatrial"];
+
+/// Builds the programs and puts them into `target/app`.
+pub fn build(project: &Project) -> Result<Vec<Image>> {
     let rustc = Rustc::for_app()?;
     let folder = project.path("target/app");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -24,7 +27,8 @@ pub fn build(project: &Project) -> Result<Image> {
             "RUSTFLAGS",
             format!("--remap-path-prefix={}=ferry", project.root().display()),
         )
-        .args(["build", "--locked", "--release", "--package", "ferryctl"])
+        .args(["build", "--locked", "--release"])
+        .args(PROGRAMS.iter().flat_map(|program| ["--package", program]))
         .args(["--target", APP_TARGET, "--target-dir"])
         .arg(&folder)
         .arg("--manifest-path")
@@ -36,8 +40,12 @@ pub fn build(project: &Project) -> Result<Image> {
             .arg("-Zbuild-std=std,panic_abort");
     }
     process::run(&mut cargo)?;
-    let built = folder.join(APP_TARGET).join("release/ferryctl.exe");
-    let program = folder.join("ferryctl.exe");
-    fs::copy(&built, &program).with_context(|| built.display().to_string())?;
-    Image::at(program)
+    let images = PROGRAMS.iter().map(|program| {
+        let name = format!("{program}.exe");
+        let built = folder.join(APP_TARGET).join("release").join(&name);
+        let program = folder.join(name);
+        fs::copy(&built, &program).with_context(|| built.display().to_string())?;
+        Image::at(program)
+    });
+    images.collect()
 }

@@ -66,7 +66,7 @@ enum Command {
         /// Architecture; images of another than x86_64 go into a folder of its name
         #[arg(long, value_enum, default_value_t)]
         arch: Arch,
-        /// Build ferryctl.exe for Windows into target/app instead
+        /// Build ferryctl.exe and seatrial.exe for Windows into target/app instead
         #[arg(long, conflicts_with_all = ["dev", "kmdf", "arch"])]
         app: bool,
     },
@@ -165,7 +165,9 @@ fn run(command: Command) -> Result<()> {
     let project = Project::here();
     match command {
         Command::Build { app: true, .. } => {
-            println!("{}", app::build(&project)?.line(&project));
+            for program in app::build(&project)? {
+                println!("{}", program.line(&project));
+            }
             Ok(())
         }
         Command::Build {
