@@ -72,8 +72,8 @@ fn structures(table: &str, code: &mut String) -> Result<(), Box<dyn Error>> {
             )?;
             last = name;
         }
-        // Members of members belong to types that bindgen names itself.
-        if !field.contains('.') {
+        // Members of members and of unnamed members belong to types that bindgen names itself.
+        if !field.contains(['.', '(']) {
             writeln!(
                 code,
                 "const _: () = assert!(offset_of!(wdk_sys::{name}, {field}) == {offset}, \"{name}.{field}\");"
