@@ -1,5 +1,7 @@
 //! The driver of the author's guide, `echo.sys` (tests/drivers/echo).
 
+use std::{fs, path::Path};
+
 use drydock::nt::app::Op;
 use drydock::nt::pnp::Guid;
 use drydock::nt::status::NtStatus;
@@ -43,4 +45,15 @@ rusty_fork_test! {
         file.close();
         bed.end();
     }
+}
+
+/// The guide prints the driver that is built and run here.
+#[test]
+fn the_guide_prints_this_driver() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |path: &str| fs::read_to_string(root.join(path)).expect(path);
+    let driver = read("tests/drivers/echo/src/lib.rs");
+    assert!(read("crates/wdf/README.md").contains(&driver));
+    assert!(driver.lines().count() < 120);
+    assert!(driver.contains("#![forbid(unsafe_code)]"));
 }
