@@ -17,11 +17,15 @@ mod mode {
     pub const FORGOTTEN: u32 = 4;
     pub const SEQUENTIAL: u32 = 5;
     pub const PARALLEL: u32 = 6;
+    pub const HELD: u32 = 7;
 }
 
 const SET_MODE: u32 = 0;
 const CANCEL: u32 = 1;
 const READ_BY_ITSELF: u32 = 2;
+const RELEASE: u32 = 3;
+const ANSWER: u32 = 4;
+const TURN_ROUND: u32 = 5;
 
 /// Longer than any test lasts.
 const FOR_EVER: u32 = 60_000;
@@ -202,5 +206,46 @@ rusty_fork_test! {
             other.close();
             bed.end();
         }
+    }
+
+    /// DeferredRequestCompleted. R-REQ-04: what is held is completed later, or sent; its originator's cancellation is seen by asking
+    /// (R-CAN-52).
+    #[test]
+    fn a_held_request_is_answered_or_sent_later() {
+        let bed = Bed::of(STACK);
+        let file = Program::new().open_device();
+        assert_eq!(file.write(0, b"held").information, 4);
+        set_mode(&file, mode::HELD);
+        let held = file.start(read(0, 4));
+        // The slot has one place, and gives the second back.
+        assert_eq!(file.read(0, 4).status, NtStatus::DEVICE_NOT_READY);
+        assert!(held.is_pending());
+        assert_eq!(control(&file, RELEASE, &[], 0).status, NtStatus::SUCCESS);
+        assert_eq!(held.wait().data, b"held");
+        assert_eq!(control(&file, RELEASE, &[], 0).status, NtStatus::NOT_FOUND);
+
+        let held = file.start(read(0, 4));
+        assert_eq!(control(&file, ANSWER, &[], 0).status, NtStatus::SUCCESS);
+        let done = held.wait();
+        assert_eq!((done.status, done.information), (NtStatus::SUCCESS, 0));
+
+        let held = file.start(read(0, 4));
+        file.cancel(&held);
+        assert!(held.is_pending());
+        assert_eq!(control(&file, RELEASE, &[], 0).status, NtStatus::CANCELLED);
+        let _ = held.wait();
+        file.close();
+        bed.end();
+    }
+
+    /// R-REQ-69, R-REQ-72: one buffer, by memory object, by MDL, by address.
+    #[test]
+    fn the_memory_object_of_a_control_is_its_buffer() {
+        let bed = Bed::of(STACK);
+        let file = Program::new().open_device();
+        assert_eq!(control(&file, TURN_ROUND, b"12345678", 8).data, b"87654321");
+        assert_eq!(control(&file, TURN_ROUND, b"1234", 8).status, NtStatus::INFO_LENGTH_MISMATCH);
+        file.close();
+        bed.end();
     }
 }

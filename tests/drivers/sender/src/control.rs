@@ -9,7 +9,7 @@ use wdf::{
     request::{Control, Disposition, Ioctl, Part, Request},
 };
 
-use crate::{Filter, one};
+use crate::{Filter, held, one, remote};
 
 /// How reads and writes are sent.
 pub(crate) mod mode {
@@ -27,6 +27,8 @@ pub(crate) mod mode {
     pub(crate) const SEQUENTIAL: u32 = 5;
     /// In parts, several at once.
     pub(crate) const PARALLEL: u32 = 6;
+    /// Not before `RELEASE`, and then whole.
+    pub(crate) const HELD: u32 = 7;
 }
 
 const fn code(number: u32) -> u32 {
@@ -39,6 +41,25 @@ const SET_MODE: u32 = code(0);
 const CANCEL: u32 = code(1);
 /// Reads the first bytes of the device by a request of the driver's own and answers with them.
 const READ_BY_ITSELF: u32 = code(2);
+
+/// Sends what `HELD` kept.
+const RELEASE: u32 = code(3);
+/// Completes what `HELD` kept, with a boost.
+const ANSWER: u32 = code(4);
+/// Answers with the input turned round, by memory objects and MDLs.
+const TURN_ROUND: u32 = code(5);
+/// [`remote::Ask`], in its order; a read answers with what was read.
+const REMOTE: [(u32, remote::Ask); 9] = [
+    (code(16), remote::Ask::OpenByName),
+    (code(17), remote::Ask::OpenByFile),
+    (code(18), remote::Ask::OpenNobody),
+    (code(19), remote::Ask::Close),
+    (code(20), remote::Ask::Reopen),
+    (code(21), remote::Ask::Stop),
+    (code(22), remote::Ask::Purge),
+    (code(23), remote::Ask::Start),
+    (code(24), remote::Ask::Read),
+];
 
 /// A device control: its own, or carried.
 pub(crate) fn ioctl<'r>(
@@ -67,26 +88,51 @@ pub(crate) fn ioctl<'r>(
         }
         READ_BY_ITSELF => {
             let read = read_by_itself(cx, device);
-            request
-                .try_with(cx, |request| {
-                    let bytes = read?;
-                    let Control::Buffered(mut buffer) = request.buffers()? else {
-                        return Err(Status::INVALID_DEVICE_REQUEST);
-                    };
-                    let mut output = buffer.output();
-                    if bytes < output.room() {
-                        return Err(Status::END_OF_FILE);
-                    }
-                    device.memory.read(0, &mut output);
-                    Ok(output.written())
-                })
-                .map_or_else(
-                    |gone| gone,
-                    |(request, written)| request.complete_written(cx, written),
-                )
+            answer(cx, device, request, read)
         }
-        _ => one::carried(cx, device, request),
+        RELEASE => {
+            let released = held::release(cx, device);
+            request.complete_empty(cx, released)
+        }
+        ANSWER => {
+            let answered = held::answer(cx, device);
+            request.complete_empty(cx, answered)
+        }
+        TURN_ROUND => held::turn_round(cx, request),
+        code => match REMOTE.iter().find(|(known, _)| *known == code) {
+            Some((_, what)) => {
+                let done = remote::ask(cx, device, *what);
+                answer(cx, device, request, done)
+            }
+            None => one::carried(cx, device, request),
+        },
     }
+}
+
+/// Answers with the first bytes of the device's memory.
+fn answer<'r>(
+    cx: &mut Cx<'_, IoPassive>,
+    device: &Device<Filter>,
+    request: Request<'r, Ioctl>,
+    bytes: Result<usize, Status>,
+) -> Disposition<'r> {
+    request
+        .try_with(cx, |request| {
+            let bytes = bytes?;
+            let Control::Buffered(mut buffer) = request.buffers()? else {
+                return Err(Status::INVALID_DEVICE_REQUEST);
+            };
+            let mut output = buffer.output();
+            if bytes < output.room() {
+                return Err(Status::END_OF_FILE);
+            }
+            device.memory.read(0, &mut output);
+            Ok(output.written())
+        })
+        .map_or_else(
+            |gone| gone,
+            |(request, written)| request.complete_written(cx, written),
+        )
 }
 
 fn set_mode(device: &Device<Filter>, request: &mut Request<'_, Ioctl>) -> Result<(), Status> {

@@ -6,7 +6,9 @@
 extern crate wdk_panic;
 
 mod control;
+mod held;
 mod one;
+mod remote;
 mod split;
 
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -19,12 +21,15 @@ use wdf::{
     driver::Driver,
     memory::Memory,
     queue::{QueueConfig, wait_for_the_owner},
-    request::{Disposition, OwnPool, Read, Request, SentToken, Slot, Transfer, Write},
-    target::Target,
+    request::{Any, Disposition, Held, OwnPool, Read, Request, SentToken, Slot, Transfer, Write},
+    target::{RemoteTarget, Target},
     work_item::WorkItem,
 };
 
-use crate::split::{Child, Join, Split};
+use crate::{
+    remote::Remote,
+    split::{Child, Join, Split},
+};
 
 /// Parts in flight at once.
 const CHILDREN: usize = 4;
@@ -55,6 +60,10 @@ struct Filter {
     waiting: [Slot<Join>; CHILDREN],
     pump: WorkItem,
     memory: Memory,
+    /// Another device; out of the slot while a control is at it.
+    remote: Slot<Remote>,
+    /// A request kept until a control lets it go.
+    held: Slot<Held<Any>>,
 }
 
 impl Context for Filter {
@@ -95,8 +104,12 @@ impl Driver for Sender {
             waiting: [(); CHILDREN].map(|()| Slot::new()),
             pump: WorkItem::new(cx, &device, split::pump)?,
             memory: Memory::new(cx, &device, TAG, PART)?,
+            remote: Slot::new(),
+            held: Slot::new(),
             lower,
         };
+        let remote = RemoteTarget::new(cx, &device)?;
+        drop(filter.remote.put(Remote::Created(remote)));
         device.install(filter)
     }
 }
@@ -115,6 +128,7 @@ where
         control::mode::TIMED => one::timed(cx, device, request),
         control::mode::WAITING => one::waiting(cx, device, request),
         control::mode::FORGOTTEN => one::forgotten(cx, device, request),
+        control::mode::HELD => held::keep(cx, device, request),
         control::mode::SEQUENTIAL => split::sequential(cx, device, request),
         control::mode::PARALLEL => split::parallel(cx, device, request),
         _ => one::carried(cx, device, request),
