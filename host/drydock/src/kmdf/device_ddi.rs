@@ -1,6 +1,5 @@
 //! The methods of a device that ask or tell (those that create, power or name it are elsewhere).
 
-use super::attributes::{Attributes, Rules};
 use super::ddi::{ANY, Call, DISPATCH, PASSIVE, export};
 use super::device::{self, Device};
 use super::device_create;
@@ -8,7 +7,6 @@ use super::dispatch;
 use super::guest;
 use super::handle;
 use super::interface;
-use super::memory;
 use super::string;
 use crate::nt;
 use crate::nt::abi::{self, DeviceObject, Irp, mj};
@@ -48,8 +46,6 @@ export! {
     "WdfDeviceResumeIdleNoTrack" => resume_idle[device: u64], DISPATCH;
     "WdfDeviceStopIdleActual" => stop_idle_actual[device: u64, wait: u8, tag: u64, line: u32, file: u64] -> NtStatus, DISPATCH;
     "WdfDeviceResumeIdleActual" => resume_idle_actual[device: u64, tag: u64, line: u32, file: u64], DISPATCH;
-    "WdfDeviceQueryProperty" => query_property[device: u64, property: u32, length: u32, buffer: u64, result: u64] -> NtStatus, PASSIVE;
-    "WdfDeviceAllocAndQueryProperty" => alloc_and_query_property[device: u64, property: u32, pool: u32, attributes: u64, out: u64] -> NtStatus, PASSIVE;
 }
 
 /// `WdfWdmDeviceGetWdfDeviceHandle`: the framework device of a DEVICE_OBJECT of this driver.
@@ -288,72 +284,4 @@ fn stop_idle_actual(
 /// `WdfDeviceResumeIdle` of newer headers.
 fn resume_idle_actual(call: &Call, device: u64, _tag: u64, _line: u32, _file: u64) {
     resume_idle(call, device);
-}
-
-/// DevicePropertyPhysicalDeviceObjectName.
-const PHYSICAL_NAME: u32 = 0xB;
-
-/// The bytes of a device property this machine knows.
-fn property(device: &Device, property: u32) -> Result<Vec<u8>, NtStatus> {
-    if device.is_control() {
-        return Err(NtStatus::INVALID_DEVICE_REQUEST);
-    }
-    if property != PHYSICAL_NAME {
-        return Err(NtStatus::OBJECT_NAME_NOT_FOUND);
-    }
-    let name = device
-        .physical()
-        .and_then(nt::device::name)
-        .unwrap_or_default();
-    Ok(name
-        .encode_utf16()
-        .chain([0])
-        .flat_map(u16::to_le_bytes)
-        .collect())
-}
-
-/// `WdfDeviceQueryProperty`: the physical device object's name; other properties are unknown to this machine.
-fn query_property(
-    call: &Call,
-    device: u64,
-    wanted: u32,
-    length: u32,
-    buffer: u64,
-    result: u64,
-) -> NtStatus {
-    let device = handle::resolve::<Device>(device);
-    call.require(result, "ResultLength");
-    let data = match property(&device, wanted) {
-        Ok(data) => data,
-        Err(status) => return status,
-    };
-    guest::write(result, data.len() as u32);
-    if (length as usize) < data.len() {
-        return NtStatus::BUFFER_TOO_SMALL;
-    }
-    guest::put_bytes(buffer, &data);
-    NtStatus::SUCCESS
-}
-
-/// `WdfDeviceAllocAndQueryProperty`: as `WdfDeviceQueryProperty`, into a memory object.
-fn alloc_and_query_property(
-    call: &Call,
-    device: u64,
-    wanted: u32,
-    pool: u32,
-    attributes: u64,
-    out: u64,
-) -> NtStatus {
-    let device = handle::resolve::<Device>(device);
-    call.require(out, "PropertyMemory");
-    guest::write(out, 0_u64);
-    let data = match property(&device, wanted) {
-        Ok(data) => data,
-        Err(status) => return status,
-    };
-    let attributes = match Attributes::read(attributes, Rules::PLAIN) {
-        Ok(attributes) => attributes,
-        Err(status) => return status,
-    };
-    memory::make_with(call, &attributes, pool, &data, out)
 }

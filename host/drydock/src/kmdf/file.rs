@@ -24,6 +24,7 @@ export! {
     "WdfFileObjectGetFileName" => get_file_name[file: u64] -> u64, PASSIVE;
     "WdfFileObjectGetFlags" => get_flags[file: u64] -> u32, PASSIVE;
     "WdfFileObjectGetDevice" => get_device[file: u64] -> u64, DISPATCH;
+    "WdfFileObjectGetInitiatorProcessId" => get_initiator_process_id[file: u64] -> u32, DISPATCH;
     "WdfFileObjectWdmGetFileObject" => wdm_get_file_object[file: u64] -> u64, DISPATCH;
 }
 
@@ -320,6 +321,13 @@ fn get_flags(_call: &Call, file: u64) -> u32 {
 /// `WdfFileObjectGetDevice`: the device that was opened.
 fn get_device(_call: &Call, file: u64) -> u64 {
     handle::resolve::<FileObject>(file).device.handle()
+}
+
+/// `WdfFileObjectGetInitiatorProcessId`: the id of the process that opened the file; 0 without a FILE_OBJECT.
+fn get_initiator_process_id(_call: &Call, file: u64) -> u32 {
+    handle::resolve::<FileObject>(file)
+        .wdm()
+        .map_or(0, |wdm| nt::file::opener_id(wdm) as u32)
 }
 
 /// `WdfFileObjectWdmGetFileObject`: the FILE_OBJECT; null if the create request came without one.

@@ -357,7 +357,12 @@ fn fdo_set_filter(call: &Call, init: u64) {
 
 /// `WdfFdoInitWdmGetPhysicalDevice`: the physical device object of the stack.
 fn fdo_get_physical_device(call: &Call, init: u64) -> u64 {
-    fdo_only(call, init, |_, physical| physical).unwrap_or(0)
+    physical(call, init).unwrap_or(0)
+}
+
+/// The physical device object of the stack an init structure is for; none for a control device.
+pub(super) fn physical(call: &Call, init: u64) -> Option<u64> {
+    fdo_only(call, init, |_, physical| physical)
 }
 
 /// `WdfFdoInitSetEventCallbacks`: accepted; the callbacks are about hardware resources, of which the model assigns none.

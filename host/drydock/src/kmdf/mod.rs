@@ -38,6 +38,7 @@ pub mod object;
 mod object_ddi;
 pub mod pnp;
 pub mod power;
+mod property;
 pub mod queue;
 pub mod registry;
 mod registry_write;

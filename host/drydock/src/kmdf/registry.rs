@@ -13,6 +13,7 @@ use super::memory;
 use super::object::{self, Body, Object};
 use super::parent_or_driver;
 use super::string::{self, Text};
+use crate::nt::abi::DeviceObject;
 use crate::nt::object as nt_object;
 use crate::nt::registry::{self, REG_DWORD, REG_MULTI_SZ, REG_SZ, Value};
 use crate::nt::status::NtStatus;
@@ -108,11 +109,21 @@ fn open_device(
     out: u64,
 ) -> NtStatus {
     let device = handle::resolve::<Device>(device);
-    let instance = device
-        .physical()
-        .and_then(crate::nt::pnp::node_of)
-        .map(|node| node.instance().to_owned());
-    let Some(instance) = instance else {
+    match device.physical() {
+        Some(physical) => open_key_of(call, physical, kind, attributes, out),
+        None => NtStatus::INVALID_DEVICE_REQUEST,
+    }
+}
+
+/// As `WdfDeviceOpenRegistryKey`, by the physical device: before the framework device is made there is no other.
+pub(super) fn open_key_of(
+    call: &Call,
+    physical: *mut DeviceObject,
+    kind: u32,
+    attributes: u64,
+    out: u64,
+) -> NtStatus {
+    let Some(instance) = crate::nt::pnp::instance(physical) else {
         return NtStatus::INVALID_DEVICE_REQUEST;
     };
     const DEVICE_KEY: u32 = 1;

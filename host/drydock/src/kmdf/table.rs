@@ -74,6 +74,7 @@ pub fn implemented() -> Vec<Entry> {
         super::lock::entries(),
         super::memory::entries(),
         super::object_ddi::entries(),
+        super::property::entries(),
         super::registry::entries(),
         super::registry_write::entries(),
         super::resources::entries(),

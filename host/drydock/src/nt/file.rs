@@ -58,6 +58,11 @@ impl Default for OpenOptions {
     }
 }
 
+/// The id of the process that opened the file.
+pub fn opener_id(file: *mut FileObject) -> u64 {
+    state(file).process.id()
+}
+
 pub(super) fn state(file: *mut FileObject) -> &'static State {
     let pointer = at(file).file_object_extension.get().cast::<State>();
     // SAFETY: `create` stored a box there, which `delete` takes when the last reference is gone; callers have one.

@@ -11,7 +11,7 @@
 
 use super::abi::{
     Address, Cancel, Completion, DeviceObject, IO_TYPE_IRP, IoStackLocation, Irp, at,
-    cancel_routine_address, mj, sl,
+    cancel_routine_address, irp_flags, mj, sl,
 };
 use super::callout;
 use super::force_pending;
@@ -82,6 +82,32 @@ pub fn reuse(irp: *mut Irp, status: NtStatus) {
     initialize(irp, stack_size);
     at(irp).allocation_flags.set(flags);
     at(irp).io_status.status.set(status);
+}
+
+/// IoPriorityNormal, what an IRP has that nobody has set a priority of.
+const PRIORITY_NORMAL: u32 = 2;
+/// IoPriorityCritical, the highest.
+const PRIORITY_CRITICAL: u32 = 4;
+const PRIORITY_SHIFT: u32 = irp_flags::PRIORITY_HINT.trailing_zeros();
+
+/// IoGetIoPriorityHint.
+pub fn priority_hint(irp: *mut Irp) -> u32 {
+    match (at(irp).flags.get() & irp_flags::PRIORITY_HINT) >> PRIORITY_SHIFT {
+        0 => PRIORITY_NORMAL,
+        set => set - 1,
+    }
+}
+
+/// IoSetIoPriorityHint.
+pub fn set_priority_hint(irp: *mut Irp, hint: u32) -> NtStatus {
+    if hint > PRIORITY_CRITICAL {
+        return NtStatus::INVALID_PARAMETER;
+    }
+    let bits = (hint + 1) << PRIORITY_SHIFT;
+    at(irp)
+        .flags
+        .update(|flags| flags & !irp_flags::PRIORITY_HINT | bits);
+    NtStatus::SUCCESS
 }
 
 fn location(irp: *mut Irp, index: i8) -> *mut IoStackLocation {

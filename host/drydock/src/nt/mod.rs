@@ -37,6 +37,7 @@ pub mod spinlock;
 pub mod status;
 pub mod thread;
 pub mod timer;
+pub mod tracing;
 mod transfer;
 pub mod wait;
 pub mod workitem;

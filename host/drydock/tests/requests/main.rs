@@ -12,6 +12,7 @@ mod filters;
 mod handles;
 mod lower;
 mod misuse;
+mod properties;
 mod queues;
 mod rate;
 mod targets;

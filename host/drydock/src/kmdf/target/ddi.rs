@@ -1,6 +1,5 @@
 //! The DDIs of I/O targets, but for the synchronous sends.
 
-use super::super::attributes::{Attributes, Rules};
 use super::super::ddi::{Call, DISPATCH, PASSIVE, export};
 use super::super::device::Device;
 use super::super::guest;
@@ -271,21 +270,13 @@ fn query_for_interface(
 
 /// The bytes of a property of the device behind a target.
 fn property(target: u64, property: u32) -> Result<Vec<u8>, NtStatus> {
-    /// DevicePropertyPhysicalDeviceObjectName.
-    const PHYSICAL_NAME: u32 = 0xB;
     let opened = resolve(target)
         .opened()
         .ok_or(NtStatus::INVALID_DEVICE_STATE)?;
-    if property != PHYSICAL_NAME {
-        return Err(NtStatus::OBJECT_NAME_NOT_FOUND);
-    }
-    let name = nt::device::name(nt::device::bottom(opened.device.get())).unwrap_or_default();
-    let units = name.encode_utf16().chain([0]);
-    Ok(units.flat_map(u16::to_le_bytes).collect())
+    nt::pnp::property(nt::device::bottom(opened.device.get()), property)
 }
 
-/// `WdfIoTargetQueryTargetProperty`: the name of the physical device object behind the target; other properties are
-/// unknown to this machine. PASSIVE_LEVEL.
+/// `WdfIoTargetQueryTargetProperty`: what the system knows of the physical device behind the target. PASSIVE_LEVEL.
 fn query_property(
     call: &Call,
     target: u64,
@@ -294,17 +285,13 @@ fn query_property(
     buffer: u64,
     result_length: u64,
 ) -> NtStatus {
-    call.require(result_length, "ResultLength");
-    let bytes = match property(target, number) {
-        Ok(bytes) => bytes,
-        Err(status) => return status,
-    };
-    guest::write(result_length, bytes.len() as u32);
-    if bytes.len() > length as usize {
-        return NtStatus::BUFFER_TOO_SMALL;
-    }
-    guest::put_bytes(buffer, &bytes);
-    NtStatus::SUCCESS
+    super::super::property::copy_out(
+        call,
+        property(target, number),
+        length,
+        buffer,
+        result_length,
+    )
 }
 
 /// `WdfIoTargetAllocAndQueryTargetProperty`: the same, in a new memory object. PASSIVE_LEVEL.
@@ -316,14 +303,5 @@ fn alloc_and_query_property(
     attributes: u64,
     out: u64,
 ) -> NtStatus {
-    call.require(out, "PropertyMemory");
-    guest::write(out, 0_u64);
-    let wanted = Attributes::read(attributes, Rules::PLAIN)
-        .and_then(|attributes| Ok((attributes, property(target, number)?)));
-    match wanted {
-        Ok((attributes, bytes)) => {
-            super::super::memory::make_with(call, &attributes, pool, &bytes, out)
-        }
-        Err(status) => status,
-    }
+    super::super::property::give_memory(call, || property(target, number), pool, attributes, out)
 }

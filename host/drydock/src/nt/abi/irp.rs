@@ -103,6 +103,8 @@ pub mod irp_flags {
     pub const WRITE_OPERATION: u32 = 0x200;
     pub const CLOSE_OPERATION: u32 = 0x400;
     pub const DEFER_IO_COMPLETION: u32 = 0x800;
+    /// One more than the IO_PRIORITY_HINT, 0 where nobody has set one. Drivers do not look here: they ask by function.
+    pub const PRIORITY_HINT: u32 = 0xe_0000;
 }
 
 /// KernelMode.

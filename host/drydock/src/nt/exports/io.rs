@@ -266,12 +266,11 @@ exports! {
     ANY fn IoIsWdmVersionAvailable(major: u8, minor: u8) -> u8 {
         u8::from((major, minor) <= (6, 0x33))
     }
-    DISPATCH fn IoGetIoPriorityHint(_request: *mut Irp) -> u32 {
-        // IoPriorityNormal.
-        2
+    ANY fn IoGetIoPriorityHint(request: *mut Irp) -> u32 {
+        irp::priority_hint(request)
     }
-    DISPATCH fn IoSetIoPriorityHint(_request: *mut Irp, _hint: u32) -> NtStatus {
-        NtStatus::SUCCESS
+    ANY fn IoSetIoPriorityHint(request: *mut Irp, hint: u32) -> NtStatus {
+        irp::set_priority_hint(request, hint)
     }
     DISPATCH fn IoSetCompletionRoutineEx(_device: *mut DeviceObject, request: *mut Irp, routine: crate::nt::abi::Completion, context: *mut u8, success: u8, error: u8, cancel: u8) -> NtStatus {
         irp::set_completion_routine(request, routine, context, success != 0, error != 0, cancel != 0);

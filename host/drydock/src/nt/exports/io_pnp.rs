@@ -8,8 +8,8 @@ use crate::nt::abi::{
 };
 use crate::nt::pnp::{self, DevicePower, Guid};
 use crate::nt::pool::{self, PoolKind, Tag};
+use crate::nt::power;
 use crate::nt::status::NtStatus;
-use crate::nt::{device, power};
 
 const TAG: Tag = Tag::new(b"IoPn");
 
@@ -96,17 +96,10 @@ exports! {
         NtStatus::SUCCESS
     }
     PASSIVE fn IoGetDeviceProperty(physical: *mut DeviceObject, property: u32, size: u32, buffer: *mut u8, needed: *mut u32) -> NtStatus {
-        let text = match property {
-            // DevicePropertyHardwareID, DevicePropertyPhysicalDeviceObjectName, DevicePropertyEnumeratorName.
-            1 => pnp::hardware_ids(physical).map(|ids| ids.iter().map(|id| format!("{id}\0")).collect::<String>() + "\0"),
-            0xb => device::name(physical).map(|name| name + "\0"),
-            0xd => Some("ROOT\0".to_owned()),
-            _ => return NtStatus::INVALID_PARAMETER_2,
+        let bytes = match pnp::property(physical, property) {
+            Ok(bytes) => bytes,
+            Err(status) => return status,
         };
-        let Some(text) = text else {
-            return NtStatus::INVALID_DEVICE_REQUEST;
-        };
-        let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         write_out(needed, bytes.len() as u32);
         if (size as usize) < bytes.len() {
             return NtStatus::BUFFER_TOO_SMALL;

@@ -6,9 +6,11 @@
 mod bus;
 mod interface;
 pub mod power;
+mod property;
 
 pub use interface::{Guid, interfaces, register_interface, set_interface_state};
 pub use power::{DevicePower, SystemPower};
+pub use property::property;
 
 use super::abi::{Address, DeviceObject, DriverObject, IoStackLocation, at, mj, mn};
 use super::status::NtStatus;
@@ -361,6 +363,11 @@ pub fn uses(driver: *mut DriverObject) -> bool {
 /// All device nodes that are not removed, by the address of their physical device.
 pub fn nodes() -> Vec<Arc<DevNode>> {
     NODES.lock().values().filter_map(Weak::upgrade).collect()
+}
+
+/// The instance id of a physical device.
+pub fn instance(physical: *mut DeviceObject) -> Option<String> {
+    bus::ids(physical).map(|(instance, _)| instance)
 }
 
 /// The hardware ids of a physical device.

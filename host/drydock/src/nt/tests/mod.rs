@@ -12,6 +12,7 @@ mod plug_and_play;
 mod raw;
 mod stacks;
 mod throughput;
+mod tracing;
 mod transfer;
 
 use super::abi::{
