@@ -202,4 +202,30 @@ rusty_fork_test! {
         });
         pair.end();
     }
+
+    /// R-TGT-26, R-TGT-33: a read may be using the target while another thread closes it. What is sent comes back canceled,
+    /// what is not sent yet is refused, and the target object is there for both.
+    #[test]
+    fn reads_that_meet_a_close_are_ended_or_refused() {
+        let pair = Pair::new("wdm-early", "TestEarly");
+        let closing = std::sync::atomic::AtomicBool::new(true);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while closing.load(std::sync::atomic::Ordering::Relaxed) {
+                        let status = pair.file().read(0, 400).status;
+                        let expected = [NtStatus::SUCCESS, NtStatus::CANCELLED, NtStatus::INVALID_DEVICE_STATE];
+                        assert!(expected.contains(&status), "{status}");
+                    }
+                });
+            }
+            for _ in 0..200 {
+                pair.file().tell(CLOSE, &[]);
+                let name = utf16(r"\Device\TestEarly");
+                assert_eq!(pair.file().control(OPEN, &name, 0).status, NtStatus::SUCCESS);
+            }
+            closing.store(false, std::sync::atomic::Ordering::Relaxed);
+        });
+        pair.end();
+    }
 }

@@ -1,5 +1,7 @@
 /* A device that gets its data from another one, opened by name. A read is split into chunks: one created request, reused
-   for each; the other controls show the rest of the remote target's life.
+   for each; the other controls show the rest of the remote target's life. The target object is made with the device and
+   ends with it: a read may be using it while a control closes it, and a closed target refuses, where a deleted one would
+   no longer be there.
 
    A read is shared by its chain of chunks and, once it is marked, its cancel routine. Each has one count of it; the one
    that gives up the last count completes it. A successful unmark takes the cancel routine's count as well. */
@@ -25,6 +27,7 @@
 
 typedef struct _DEVICE_CONTEXT {
     WDFIOTARGET Target;
+    BOOLEAN Open; /* written by the queue of controls, which takes them one by one */
 } DEVICE_CONTEXT;
 WDF_DECLARE_CONTEXT_TYPE_WITH_NAME(DEVICE_CONTEXT, GetDevice)
 
@@ -168,10 +171,8 @@ static VOID IoRead(WDFQUEUE Queue, WDFREQUEST Request, size_t Length)
 {
     DEVICE_CONTEXT *device = GetDevice(WdfIoQueueGetDevice(Queue));
     READ_CONTEXT *read = GetRead(Request);
-    NTSTATUS status = STATUS_INVALID_DEVICE_STATE;
+    NTSTATUS status = PrepareRead(Request, device->Target, Length); /* fails while the target is not open */
 
-    if (device->Target != NULL)
-        status = PrepareRead(Request, device->Target, Length);
     if (!NT_SUCCESS(status)) {
         WdfRequestComplete(Request, status);
         return;
@@ -197,33 +198,25 @@ static NTSTATUS OpenTarget(WDFDEVICE Device, WDFREQUEST Request)
     NTSTATUS status;
     size_t length;
 
-    if (context->Target != NULL)
+    if (context->Open)
         return STATUS_INVALID_DEVICE_STATE;
     status = WdfRequestRetrieveInputBuffer(Request, sizeof(WCHAR), (PVOID *)&name.Buffer, &length);
     if (!NT_SUCCESS(status))
         return status;
     name.Length = name.MaximumLength = (USHORT)length;
-    status = WdfIoTargetCreate(Device, WDF_NO_OBJECT_ATTRIBUTES, &context->Target);
-    if (!NT_SUCCESS(status))
-        return status;
     WDF_IO_TARGET_OPEN_PARAMS_INIT_OPEN_BY_NAME(&open, &name, GENERIC_READ | GENERIC_WRITE);
     status = WdfIoTargetOpen(context->Target, &open);
-    if (!NT_SUCCESS(status)) {
-        WdfObjectDelete(context->Target);
-        context->Target = NULL;
-    }
+    context->Open = NT_SUCCESS(status);
     return status;
 }
 
 static NTSTATUS CloseTarget(DEVICE_CONTEXT *Context)
 {
-    WDFIOTARGET target = Context->Target;
-
-    if (target == NULL)
+    if (!Context->Open)
         return STATUS_INVALID_DEVICE_STATE;
-    Context->Target = NULL;
-    WdfIoTargetClose(target);
-    WdfObjectDelete(target);
+    Context->Open = FALSE;
+    /* Returns when every chunk on its way is back; a chain that goes on then is refused. */
+    WdfIoTargetClose(Context->Target);
     return STATUS_SUCCESS;
 }
 
@@ -238,7 +231,7 @@ static NTSTATUS ReadSynchronously(DEVICE_CONTEXT *Context, WDFREQUEST Request, P
     LONGLONG offset = 0;
     NTSTATUS status;
 
-    if (Context->Target == NULL)
+    if (!Context->Open)
         return STATUS_INVALID_DEVICE_STATE;
     status = WdfRequestRetrieveInputBuffer(Request, sizeof(ULONG), (PVOID *)&input, NULL);
     if (!NT_SUCCESS(status))
@@ -260,7 +253,7 @@ static NTSTATUS QueryState(DEVICE_CONTEXT *Context, WDFREQUEST Request, PULONG_P
 
     if (!NT_SUCCESS(status))
         return status;
-    *state = Context->Target == NULL ? (ULONG)WdfIoTargetClosed : (ULONG)WdfIoTargetGetState(Context->Target);
+    *state = Context->Open ? (ULONG)WdfIoTargetGetState(Context->Target) : (ULONG)WdfIoTargetClosed;
     *Bytes = sizeof(ULONG);
     return STATUS_SUCCESS;
 }
@@ -288,7 +281,7 @@ static VOID IoControl(WDFQUEUE Queue, WDFREQUEST Request, size_t OutputLength, s
     case CODE_STOP:
     case CODE_START:
     case CODE_PURGE:
-        status = context->Target == NULL ? STATUS_INVALID_DEVICE_STATE : STATUS_SUCCESS;
+        status = context->Open ? STATUS_SUCCESS : STATUS_INVALID_DEVICE_STATE;
         if (!NT_SUCCESS(status))
             break;
         if (Code == CODE_STOP)
@@ -352,6 +345,9 @@ static NTSTATUS DeviceAdd(WDFDRIVER Driver, PWDFDEVICE_INIT DeviceInit)
     if (!NT_SUCCESS(status))
         return status;
     status = WdfDeviceCreateSymbolicLink(device, &link);
+    if (!NT_SUCCESS(status))
+        return status;
+    status = WdfIoTargetCreate(device, WDF_NO_OBJECT_ATTRIBUTES, &GetDevice(device)->Target);
     if (!NT_SUCCESS(status))
         return status;
     return CreateQueues(device);
