@@ -19,8 +19,8 @@ use crate::sched::{self, Lock, Mode, world};
 use crate::verify;
 use std::cell::Cell;
 use std::ffi::c_void;
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Once, OnceLock};
 
 const SIGNALS: [i32; 5] = [
     libc::SIGSEGV,
@@ -74,6 +74,26 @@ static DESCRIBERS: Lock<Vec<Describer>> = Lock::new(Vec::new());
 /// It runs in a signal handler, and must not wait for a lock that the faulting thread can hold while in an image.
 pub fn register_address_describer(describer: fn(usize) -> Option<String>) {
     DESCRIBERS.lock().push(describer);
+}
+
+/// What becomes of an access that the processor has refused.
+#[derive(Debug)]
+pub enum Touch {
+    /// It is no address of user memory, or one behind the end of a buffer.
+    Elsewhere,
+    /// The memory is accessible now: the access is made again.
+    Opened,
+    /// The thread is not in the process whose memory it is.
+    Refused(String),
+}
+
+static USER_MEMORY: OnceLock<fn(usize) -> Touch> = OnceLock::new();
+
+/// Says who is asked when an address is touched that is not accessible. `touch` runs in a signal handler, and must not wait
+/// for a lock that the faulting thread can hold. The first caller wins.
+pub fn set_user_memory(touch: fn(usize) -> Touch) {
+    let _ = USER_MEMORY.set(touch);
+    install();
 }
 
 /// From now on a panic anywhere in this process is an error in drydock that ends the run. For programs; a test keeps
@@ -174,6 +194,27 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut c
     }
     let in_image = in_image_code();
     let mut refused = "";
+    // Executing it is refused always.
+    if signal == libc::SIGSEGV
+        && general[libc::REG_ERR as usize] & 16 == 0
+        && let Some(touch) = USER_MEMORY.get()
+    {
+        // SAFETY: with SA_SIGINFO the kernel passes the signal's information.
+        let address = unsafe { (*info).si_addr() } as usize;
+        match touch(address) {
+            Touch::Elsewhere => {}
+            Touch::Opened => {
+                HANDLING.set(false);
+                return;
+            }
+            Touch::Refused(text) => {
+                if in_image {
+                    STOPPED.set(Some(registers));
+                }
+                verify::violation("R-REQ-74", text);
+            }
+        }
+    }
     if in_image {
         match emulate::carry_out(&mut registers) {
             Outcome::Done => {

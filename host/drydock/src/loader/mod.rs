@@ -29,7 +29,7 @@ pub use control::{set_kernel_thread, share_os_thread, stack_high_water};
 pub use count::{ImageCount, count};
 pub use emulate::set_interrupt_level_access;
 pub use error::{LoadError, Reason};
-pub use fault::{catch_faults, forget_fault, register_address_describer};
+pub use fault::{Touch, catch_faults, forget_fault, register_address_describer, set_user_memory};
 pub use image::{Image, Resolve, load};
 pub use preempt::{Preempted, describe_access, preempt, preempted};
 pub use symbols::{Symbol, describe, describe_return, symbolize};

@@ -4,15 +4,22 @@
 //! mapping of them has. Behind each buffer lies a page nobody may touch, at both addresses, and the buffer ends exactly there, so
 //! an overrun faults at the byte. Linux has room for so many separate mappings only: with more than [`GUARDED`] buffers at a time, the
 //! further ones lie side by side, without a page between them.
+//!
+//! At the program's address a buffer is there in the program's own context only (R-REQ-74): its pages become accessible when a
+//! thread that is in the process touches them, and are closed again when that thread leaves the process or the buffer goes.
+//! In between, a thread of another process that touches the same pages is not noticed.
 
 #![expect(unsafe_code, reason = "maps memory")]
 
 use super::abi::{read_bytes, write_bytes};
 use super::pool::PAGE_SIZE;
-use crate::sched::Lock;
+use super::{process, thread};
+use crate::loader::{self, Touch};
+use crate::sched::{Lock, ThreadId};
 use crate::verify;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Where user addresses begin.
 pub const USER_BASE: usize = 0x1000_0000_0000;
@@ -41,12 +48,18 @@ struct Arena {
     free: BTreeMap<usize, (Vec<usize>, Vec<usize>)>,
     /// Slots in use: first byte of the buffer, by offset, and which process it belongs to.
     live: BTreeMap<usize, (usize, u64)>,
+    /// Slots that are accessible at the program's address, by their first byte: how many pages, and who has touched them.
+    touched: BTreeMap<usize, (usize, ThreadId)>,
 }
+
+/// How many entries `touched` has: looked at without the lock.
+static TOUCHED: AtomicUsize = AtomicUsize::new(0);
 
 fn arena() -> &'static Lock<Arena> {
     static ARENA: OnceLock<Lock<Arena>> = OnceLock::new();
     ARENA.get_or_init(|| {
         map();
+        loader::set_user_memory(touch);
         Lock::new(Arena {
             next: PAGE_SIZE,
             bulk: BULK,
@@ -87,27 +100,75 @@ fn map() {
     unsafe { libc::close(file) };
 }
 
+/// Makes pages accessible at the kernel's address; at the program's they are opened when they are touched.
 fn open_pages(offset: usize, pages: usize) {
-    protect(offset, pages, libc::PROT_READ | libc::PROT_WRITE);
+    protect(
+        SYSTEM_BASE + offset,
+        pages,
+        libc::PROT_READ | libc::PROT_WRITE,
+    );
 }
 
-fn protect(offset: usize, pages: usize, access: i32) {
-    for base in [USER_BASE, SYSTEM_BASE] {
-        // SAFETY: the pages lie in the arena's own mappings.
-        let result = unsafe {
-            libc::mprotect(
-                (base + offset) as *mut libc::c_void,
-                pages * PAGE_SIZE,
-                access,
-            )
-        };
-        if result != 0 {
-            verify::model_error(format!(
-                "mprotect of user memory: {}",
-                std::io::Error::last_os_error()
-            ));
-        }
+fn protect(address: usize, pages: usize, access: i32) {
+    // SAFETY: the pages lie in the arena's own mappings.
+    let result = unsafe { libc::mprotect(address as *mut libc::c_void, pages * PAGE_SIZE, access) };
+    if result != 0 {
+        verify::model_error(format!(
+            "mprotect of user memory: {}",
+            std::io::Error::last_os_error()
+        ));
     }
+}
+
+/// A thread has touched an address it has no access to. Runs in a signal handler: the thread is in an image, or in a copy the
+/// model makes for one, and holds no lock.
+fn touch(address: usize) -> Touch {
+    let Some(offset) = address.checked_sub(USER_BASE).filter(|at| *at < SIZE) else {
+        return Touch::Elsewhere;
+    };
+    let mut arena = arena().lock();
+    let Some((first, (len, owner))) = arena.live.range(..=offset | (PAGE_SIZE - 1)).next_back()
+    else {
+        return Touch::Elsewhere;
+    };
+    let (first, len, owner) = (*first, *len, *owner);
+    let pages = pages_of(len);
+    let start = (first + len).next_multiple_of(PAGE_SIZE) - pages * PAGE_SIZE;
+    if !(start..start + pages * PAGE_SIZE).contains(&offset) {
+        return Touch::Elsewhere; // a guard page
+    }
+    let here = process::current_id();
+    if here != owner {
+        return Touch::Refused(format!(
+            "{address:#x} is memory of process {owner} and is touched in process {here}, where it does not mean that"
+        ));
+    }
+    arena.touched.insert(start, (pages, thread::current().id()));
+    TOUCHED.store(arena.touched.len(), Ordering::Release);
+    protect(USER_BASE + start, pages, libc::PROT_READ | libc::PROT_WRITE);
+    Touch::Opened
+}
+
+/// The calling thread leaves its process: what it has touched of the process's memory is out of its reach.
+pub(super) fn leave_process() {
+    if TOUCHED.load(Ordering::Acquire) == 0 {
+        return;
+    }
+    let me = thread::current().id();
+    let mut arena = arena().lock();
+    arena.touched.retain(|start, (pages, by)| {
+        let keep = *by != me;
+        if !keep {
+            protect(USER_BASE + *start, *pages, libc::PROT_NONE);
+        }
+        keep
+    });
+    TOUCHED.store(arena.touched.len(), Ordering::Release);
+}
+
+/// How many pages a buffer of `len` bytes takes.
+fn pages_of(len: usize) -> usize {
+    len.div_ceil(PAGE_SIZE).max(1).next_power_of_two()
 }
 
 impl Arena {
@@ -158,7 +219,7 @@ impl UserBuffer {
     /// A buffer of `len` bytes of the process with this id; it ends at a page boundary.
     pub fn new(len: usize, process: u64) -> Self {
         let arena = arena();
-        let pages = len.div_ceil(PAGE_SIZE).max(1).next_power_of_two();
+        let pages = pages_of(len);
         let start = arena.lock().take(pages);
         let offset = start + pages * PAGE_SIZE - len;
         arena.lock().live.insert(offset, (len, process));
@@ -208,6 +269,10 @@ impl Drop for UserBuffer {
     fn drop(&mut self) {
         let mut arena = arena().lock();
         arena.live.remove(&self.offset);
+        if let Some((pages, _)) = arena.touched.remove(&self.start) {
+            protect(USER_BASE + self.start, pages, libc::PROT_NONE);
+            TOUCHED.store(arena.touched.len(), Ordering::Release);
+        }
         let (guarded, bulk) = arena.free.entry(self.pages).or_default();
         let list = if self.start < BULK { guarded } else { bulk };
         list.push(self.start);
@@ -257,7 +322,7 @@ impl Arena {
     /// All slots that were ever opened: first byte and size.
     fn slots(&self) -> Vec<(usize, usize)> {
         let live = self.live.iter().map(|(offset, (len, _))| {
-            let size = len.div_ceil(PAGE_SIZE).max(1).next_power_of_two() * PAGE_SIZE;
+            let size = pages_of(*len) * PAGE_SIZE;
             ((offset + len).next_multiple_of(PAGE_SIZE) - size, size)
         });
         let free = self.free.iter().flat_map(|(pages, (guarded, bulk))| {
@@ -281,9 +346,14 @@ pub fn save() -> Saved {
     }
 }
 
-/// Where the next slot begins now; none while the machine stands in the middle of a change of it.
+/// The machine is about to be put back: closes what programs' threads have touched, and gives where the next slot begins now;
+/// none while the machine stands in the middle of a change of it.
 pub fn extent() -> Option<usize> {
-    Some(arena().try_lock()?.next)
+    let arena = arena().try_lock()?;
+    for (start, (pages, _)) in &arena.touched {
+        protect(USER_BASE + *start, *pages, libc::PROT_NONE);
+    }
+    Some(arena.next)
 }
 
 /// Puts the content of all buffers back, and closes the slots that were opened since: up to `extent`. What the model keeps of
@@ -295,11 +365,13 @@ pub fn restore(saved: &Saved, extent: Option<usize>) {
     if let Some(extent) = extent
         && extent > saved.next
     {
-        protect(
-            saved.next,
-            (extent - saved.next) / PAGE_SIZE,
-            libc::PROT_NONE,
-        );
+        for base in [USER_BASE, SYSTEM_BASE] {
+            protect(
+                base + saved.next,
+                (extent - saved.next) / PAGE_SIZE,
+                libc::PROT_NONE,
+            );
+        }
     }
 }
 

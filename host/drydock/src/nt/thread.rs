@@ -3,7 +3,7 @@
 use super::abi::{Address, Field};
 use super::object::{self, Kind};
 use super::process::Process;
-use super::{dpc, spinlock};
+use super::{dpc, memory, spinlock};
 use crate::sched::{self, Event, Lock, ThreadId, Time100ns};
 use crate::{loader, verify};
 use std::collections::VecDeque;
@@ -217,6 +217,7 @@ impl Thread {
         let before = self.process.lock().replace(Arc::clone(process));
         loader::set_kernel_thread(self.ethread() as usize);
         let result = f();
+        memory::leave_process();
         let left = std::mem::replace(&mut *self.process.lock(), before);
         loader::set_kernel_thread(self.ethread() as usize);
         drop(left);
