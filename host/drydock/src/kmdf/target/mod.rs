@@ -10,6 +10,7 @@ mod ddi_sync;
 mod format;
 mod memory;
 mod open;
+mod removal;
 mod send;
 mod state;
 
@@ -33,6 +34,7 @@ use super::queue::{Key, List};
 use super::request::{Request, ensure_stack_size};
 use crate::nt::abi::{self as nt_abi, Address, DO_BUFFERED_IO, DO_DIRECT_IO, DeviceObject};
 use crate::nt::file::Handle;
+use crate::nt::pnp::notify::Registration;
 use crate::nt::status::NtStatus;
 use crate::sched::{Event, Lock};
 
@@ -145,7 +147,9 @@ struct State {
     opening: bool,
     /// Parameters of the last open by name (R-TGT-07).
     by_name: Option<open::ByName>,
-    callbacks: open::RemoveCallbacks,
+    callbacks: removal::RemoveCallbacks,
+    /// While it is open with a file, and while it is closed for the removal of the device.
+    registration: Option<Registration>,
     held: List<Ref<Request>>,
     below: List<Ref<Request>>,
     ignoring: List<Ref<Request>>,
@@ -174,7 +178,8 @@ impl Target {
                 opened,
                 opening: false,
                 by_name: None,
-                callbacks: open::RemoveCallbacks::default(),
+                callbacks: removal::RemoveCallbacks::default(),
+                registration: None,
                 held: List::default(),
                 below: List::default(),
                 ignoring: List::default(),
@@ -251,6 +256,7 @@ impl Body for Target {
         if let Some(target) = Ref::of(me.clone()) {
             state::remove(&target, TargetState::Deleted);
             open::close_handles(&target);
+            open::forget_device(&target);
         }
         Disposed::CleanupDone
     }

@@ -8,9 +8,10 @@ use super::super::device::Device;
 use super::super::guest;
 use super::super::handle::Ref;
 use super::super::object;
+use super::removal::{self, RemoveCallbacks};
 use super::{Opened, Target, TargetState, send, state};
 use crate::nt;
-use crate::nt::abi::DeviceObject;
+use crate::nt::abi::{DeviceObject, FileObject};
 use crate::nt::process::Process;
 use crate::nt::security::Token;
 use crate::nt::status::NtStatus;
@@ -28,14 +29,6 @@ pub(super) struct ByName {
     name: String,
     access: u32,
     share: u32,
-}
-
-/// The driver's callbacks for the removal of the device behind the target (R-TGT-09).
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct RemoveCallbacks {
-    pub query_remove: u64,
-    pub remove_canceled: u64,
-    pub remove_complete: u64,
 }
 
 /// `WdfIoTargetCreate` (R-TGT-02).
@@ -80,11 +73,8 @@ pub(super) fn open(call: &Call, target: &Ref<Target>, params: u64) -> Result<(),
     let name = guest::unicode_string(params + 48);
     match kind {
         EXISTING_DEVICE => {
-            let callbacks_given = callbacks.query_remove != 0
-                || callbacks.remove_canceled != 0
-                || callbacks.remove_complete != 0;
             // R-TGT-05
-            if device == 0 || (callbacks_given && file == 0) {
+            if device == 0 || (callbacks.any() && file == 0) {
                 return Err(NtStatus::INVALID_PARAMETER);
             }
             begin_open(target)?;
@@ -104,17 +94,20 @@ pub(super) fn open(call: &Call, target: &Ref<Target>, params: u64) -> Result<(),
             begin_open(target)?;
             open_by_name(target, wanted, callbacks)
         }
-        REOPEN => {
-            let (wanted, callbacks) = {
-                let state = target.state.lock();
-                (state.by_name.clone(), state.callbacks)
-            };
-            let wanted = wanted.ok_or(NtStatus::INVALID_DEVICE_REQUEST)?; // R-TGT-07
-            begin_open(target)?;
-            open_by_name(target, wanted, callbacks)
-        }
+        REOPEN => reopen(target),
         _ => Err(NtStatus::INVALID_PARAMETER),
     }
+}
+
+/// Opens a target again by the name it was opened by before (R-TGT-07).
+pub(super) fn reopen(target: &Ref<Target>) -> Result<(), NtStatus> {
+    let (wanted, callbacks) = {
+        let state = target.state.lock();
+        (state.by_name.clone(), state.callbacks)
+    };
+    let wanted = wanted.ok_or(NtStatus::INVALID_DEVICE_REQUEST)?;
+    begin_open(target)?;
+    open_by_name(target, wanted, callbacks)
 }
 
 fn open_by_name(
@@ -156,7 +149,9 @@ fn finish_open(
     opened: Result<Opened, NtStatus>,
     callbacks: RemoveCallbacks,
 ) -> Result<(), NtStatus> {
-    {
+    let file = opened.as_ref().map_or(0, |opened| opened.file) as *mut FileObject;
+    let registration = (!file.is_null()).then(|| removal::watch(target, file));
+    let before = {
         let mut state = target.state.lock();
         state.opening = false;
         match opened {
@@ -164,6 +159,7 @@ fn finish_open(
                 state.opened = Some(opened);
                 state.callbacks = callbacks;
                 state.state = TargetState::Started;
+                std::mem::replace(&mut state.registration, registration)
             }
             Err(status) => {
                 // R-TGT-03
@@ -172,7 +168,8 @@ fn finish_open(
                 return Err(status);
             }
         }
-    }
+    };
+    drop(before);
     send::resend_held(target); // R-TGT-08
     Ok(())
 }
@@ -181,6 +178,15 @@ fn finish_open(
 pub(super) fn close(target: &Ref<Target>, into: TargetState) {
     state::remove(target, into);
     close_handles(target);
+    if into != TargetState::ClosedForQueryRemove {
+        forget_device(target);
+    }
+}
+
+/// The target hears no more of the removal of the device it was open on.
+pub(super) fn forget_device(target: &Ref<Target>) {
+    let registration = target.state.lock().registration.take();
+    drop(registration);
 }
 
 /// Gives back the file of an open by name.

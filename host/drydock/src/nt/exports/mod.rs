@@ -15,6 +15,7 @@ mod etw;
 mod ex;
 mod io;
 mod io_build;
+mod io_notify;
 mod io_pnp;
 mod ke;
 mod ke_lock;
@@ -112,6 +113,7 @@ fn table() -> &'static BTreeMap<&'static str, usize> {
             ex::TABLE,
             io::TABLE,
             io_build::TABLE,
+            io_notify::TABLE,
             io_pnp::TABLE,
             ke::TABLE,
             ke_lock::TABLE,

@@ -5,6 +5,7 @@
 
 mod bus;
 mod interface;
+pub mod notify;
 pub mod power;
 mod property;
 
@@ -12,9 +13,10 @@ pub use interface::{Guid, interfaces, register_interface, set_interface_state};
 pub use power::{DevicePower, SystemPower};
 pub use property::property;
 
+use self::notify::Change;
 use super::abi::{Address, DeviceObject, DriverObject, IoStackLocation, at, mj, mn};
 use super::status::NtStatus;
-use super::{callout, device, in_flight, irp, thread, workitem};
+use super::{callout, device, in_flight, irp, object, thread, workitem};
 use crate::sched::{Event, Lock};
 use crate::verify;
 use std::collections::BTreeMap;
@@ -230,10 +232,15 @@ impl DevNode {
         self.start()
     }
 
-    /// IRP_MN_QUERY_REMOVE_DEVICE. Refused by a driver, or because a handle is open (STATUS_DEVICE_BUSY): withdrawn.
+    /// IRP_MN_QUERY_REMOVE_DEVICE, after everyone with a file on the device was asked. Refused by a driver, or because a
+    /// handle is open (STATUS_DEVICE_BUSY): withdrawn.
     pub fn query_remove(&self) -> Result<(), NtStatus> {
         let before = self.state();
         self.transition(&[State::Started, State::Stopped], State::RemovePending)?;
+        if let Err(status) = notify::query_remove(self.physical.0) {
+            self.transition(&[State::RemovePending], before)?;
+            return Err(status);
+        }
         let mut status = self.send(mn::QUERY_REMOVE_DEVICE, |_| {});
         if status.is_success() && self.open_files() > 0 {
             status = NtStatus::DEVICE_BUSY;
@@ -241,7 +248,16 @@ impl DevNode {
         if !status.is_success() {
             let _ = self.send(mn::CANCEL_REMOVE_DEVICE, |_| {});
             self.transition(&[State::RemovePending], before)?;
+            notify::tell(self.physical.0, Change::RemoveCanceled);
         }
+        status.ok()
+    }
+
+    /// IRP_MN_CANCEL_REMOVE_DEVICE, after a query that was agreed to.
+    pub fn cancel_remove(&self) -> Result<(), NtStatus> {
+        self.transition(&[State::RemovePending], State::Started)?;
+        let status = self.send(mn::CANCEL_REMOVE_DEVICE, |_| {});
+        notify::tell(self.physical.0, Change::RemoveCanceled);
         status.ok()
     }
 
@@ -253,6 +269,7 @@ impl DevNode {
             _ => return Err(NtStatus::INVALID_DEVICE_STATE),
         }
         self.finish_remove();
+        notify::tell(self.physical.0, Change::RemoveComplete);
         Ok(())
     }
 
@@ -267,9 +284,18 @@ impl DevNode {
             ],
             State::SurpriseRemoved,
         )?;
+        // Whoever closes the last handle meanwhile has the stack removed, and its devices are looked at below.
+        let devices = self.devices();
+        for device in &devices {
+            object::reference(device.get().cast());
+        }
         let _ = self.send(mn::SURPRISE_REMOVAL, |_| {});
+        notify::tell(self.physical.0, Change::RemoveComplete);
         if self.open_files() == 0 {
             self.remove_surprised();
+        }
+        for device in devices {
+            object::dereference(object::Kind::Device, device.get().cast());
         }
         Ok(())
     }
