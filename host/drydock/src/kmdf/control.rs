@@ -20,9 +20,9 @@ fn finish_initializing(call: &Call, device: u64) {
 }
 
 /// The driver deletes a control device: new opens are refused at once. True: no handle is open, deletion may go on
-/// (R-DEV-33).
+/// (R-DEV-33). Its name and its symbolic link stay until the object ends.
 pub(super) fn begin_delete(device: &Ref<Device>) -> bool {
-    device.interfaces().remove_all();
+    device.delete_wdm();
     device.files().close_door()
 }
 

@@ -57,6 +57,8 @@ pub struct Device {
     default_target: OnceLock<ObjRef>,
     accepts_io: AtomicBool,
     detached: AtomicBool,
+    /// The DEVICE_OBJECT is deleted; a reference of ours keeps its memory and its name.
+    wdm_deleted: AtomicBool,
     irp_dispatch: IrpDispatch,
 }
 
@@ -80,6 +82,7 @@ impl Device {
             default_target: OnceLock::new(),
             accepts_io: AtomicBool::new(false),
             detached: AtomicBool::new(false),
+            wdm_deleted: AtomicBool::new(false),
             irp_dispatch: IrpDispatch::default(),
         }
     }
@@ -237,6 +240,14 @@ impl Device {
         }
     }
 
+    /// Nobody can open the device any more, though its object stays until the last handle is closed (R-DEV-33).
+    pub(super) fn delete_wdm(&self) {
+        if !self.wdm_deleted.swap(true, Ordering::AcqRel) {
+            nt::object::reference(self.wdm().cast());
+            nt::device::delete(self.wdm());
+        }
+    }
+
     /// The device accepts I/O from now on (R-DEV-17).
     pub fn finish_initializing(&self) {
         self.accepts_io.store(true, Ordering::Release);
@@ -259,17 +270,25 @@ impl Body for Device {
     }
 
     fn dispose(&self, _me: &ObjRef) -> Disposed {
-        self.interfaces.remove_all();
+        if self.is_pnp() {
+            self.interfaces.remove_all();
+        }
         Disposed::CallCleanup
     }
 
     fn destroyed(&self, _me: &Object) {
         self.detach();
+        // That of a control device stays as long as its object.
+        self.interfaces.remove_all();
         abi::at(self.wdm.0).device_extension.update(|extension| {
             guest::write(extension as u64, 0_u64);
             extension
         });
-        nt::device::delete(self.wdm.0);
+        if self.wdm_deleted.load(Ordering::Acquire) {
+            nt::object::dereference(nt::object::Kind::Device, self.wdm().cast());
+        } else {
+            nt::device::delete(self.wdm.0);
+        }
     }
 
     fn driver_deletes(&self, me: &ObjRef) -> bool {

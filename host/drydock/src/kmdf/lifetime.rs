@@ -22,6 +22,9 @@ pub fn reference(object: &Object) {
 pub fn dereference(object: &ObjRef) {
     let before = object.references.fetch_sub(1, Ordering::AcqRel);
     if before > 1 {
+        if before == 2 {
+            object.any_body().one_reference_left(object);
+        }
         return;
     }
     let (stage, attached) = {

@@ -54,6 +54,9 @@ pub trait Body: Any + Send + Sync {
         None
     }
 
+    /// A reference was dropped, and one is left.
+    fn one_reference_left(&self, _me: &ObjRef) {}
+
     /// Adds `change` to the references on memory embedded in this object.
     fn reference_embedded(&self, _part: Part, _change: i32) {}
 }
@@ -99,6 +102,11 @@ pub struct Object<B: ?Sized + 'static = dyn Body> {
 }
 
 impl Object {
+    /// How many references it has, the framework's own included.
+    pub(super) fn references(&self) -> u32 {
+        self.references.load(Ordering::Acquire)
+    }
+
     /// The handle drivers know it by.
     pub fn handle(&self) -> Handle {
         self.handle

@@ -18,7 +18,8 @@ use super::usage;
 use crate::nt;
 use crate::nt::abi::{self, Irp, mn};
 use crate::nt::status::NtStatus;
-use crate::sched::{self, Lock};
+use crate::sched::Lock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// WdfPowerDeviceD3Final: the state before start and after removal.
 const D3_FINAL: u64 = 5;
@@ -62,8 +63,8 @@ pub struct Pnp {
     state: Lock<State>,
     serial: Serial,
     usage: usage::Usage,
-    /// Who is inside EvtDeviceSurpriseRemoval.
-    surprised: Lock<Option<sched::ThreadId>>,
+    /// The thread inside EvtDeviceSurpriseRemoval, plus one; 0: none.
+    surprised: AtomicU64,
 }
 
 impl Default for Pnp {
@@ -80,17 +81,12 @@ impl Default for Pnp {
             }),
             serial: Serial::default(),
             usage: usage::Usage::default(),
-            surprised: Lock::default(),
+            surprised: AtomicU64::new(0),
         }
     }
 }
 
 impl Pnp {
-    /// Whether the calling thread is inside the device's EvtDeviceSurpriseRemoval (R-CAN-82).
-    pub fn in_surprise_removal(&self) -> bool {
-        *self.surprised.lock() == Some(sched::current())
-    }
-
     /// Where the device is in its PnP life.
     pub fn stage(&self) -> Stage {
         self.state.lock().stage
@@ -136,10 +132,21 @@ impl Pnp {
         self.state.lock().reported = state;
     }
 
+    /// The calling thread is inside EvtDeviceSurpriseRemoval of the device, where the driver may only take note (R-CAN-82).
+    pub fn in_surprise_removal(&self) -> bool {
+        let inside = self.surprised.load(Ordering::Relaxed);
+        inside != 0 && inside == me()
+    }
+
     /// `WdfDeviceSetStaticStopRemove`.
     pub(super) fn set_stoppable(&self, stoppable: bool) {
         self.state.lock().cannot_stop = !stoppable;
     }
+}
+
+/// The calling thread, plus one.
+fn me() -> u64 {
+    u64::from(nt::thread::current().id().0) + 1
 }
 
 /// IRP_MJ_PNP.
@@ -300,9 +307,9 @@ fn stop(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
 
 /// R-DEV-63: the driver hears of it first, at once; the rest waits its turn.
 fn surprise_removal(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
-    *device.pnp().surprised.lock() = Some(sched::current());
+    device.pnp().surprised.store(me(), Ordering::Relaxed);
     tell(device, PnpEvent::SurpriseRemoval);
-    *device.pnp().surprised.lock() = None;
+    device.pnp().surprised.store(0, Ordering::Relaxed);
     let _turn = device.pnp().serial.enter();
     shut_hardware(device);
     withdraw(device);

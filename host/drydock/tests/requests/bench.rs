@@ -18,6 +18,10 @@ type Callback = Arc<dyn Fn(&[u64]) -> u64 + Send + Sync>;
 static TABLE: AtomicU64 = AtomicU64::new(0);
 static GLOBALS: AtomicU64 = AtomicU64::new(0);
 static CALLBACKS: Lock<BTreeMap<&'static str, Callback>> = Lock::new(BTreeMap::new());
+/// Attributes of the device; 0: none.
+static DEVICE_ATTRIBUTES: AtomicU64 = AtomicU64::new(0);
+/// Minor version of KMDF the driver is built for, and the entries of its table.
+static VERSION: Lock<(u64, u64)> = Lock::new((15, 444));
 static PREPARE: OnceLock<Box<dyn Fn(u64) + Send + Sync>> = OnceLock::new();
 static ADD_DEVICE: OnceLock<Box<dyn Fn(u64, u64) + Send + Sync>> = OnceLock::new();
 
@@ -63,6 +67,14 @@ fn run(name: &'static str, arguments: &[u64]) -> u64 {
     callback.map_or(0, |callback| callback(arguments))
 }
 
+/// Address of a callback.
+macro_rules! address {
+    ($function:ident) => {
+        $crate::bench::$function as *const () as u64
+    };
+}
+pub(crate) use address;
+
 macro_rules! callbacks {
     ($($function:ident($($argument:ident),*) = $name:literal;)*) => {$(
         pub extern "win64" fn $function($($argument: u64),*) -> u64 {
@@ -84,19 +96,53 @@ callbacks! {
     evt_caller(device, request) = "EvtIoInCallerContext";
     evt_cleanup(object) = "EvtCleanupCallback";
     evt_destroy(object) = "EvtDestroyCallback";
+    evt_create(device, request, file) = "EvtDeviceFileCreate";
+    evt_ready(queue, context) = "EvtIoQueueState";
+    evt_flush(device) = "EvtDeviceSelfManagedIoFlush";
+    evt_end_io(device) = "EvtDeviceSelfManagedIoCleanup";
+    evt_surprise(device) = "EvtDeviceSurpriseRemoval";
+    evt_query_remove(target) = "EvtIoTargetQueryRemove";
+    evt_remove_canceled(target) = "EvtIoTargetRemoveCanceled";
+    evt_remove_complete(target) = "EvtIoTargetRemoveComplete";
+    evt_examine(queue, irp) = "EvtIoWdmIrpForForwardProgress";
+    evt_reserve(queue, request) = "EvtIoAllocateResourcesForReservedRequest";
+    evt_allocate(queue, request) = "EvtIoAllocateRequestResources";
+    evt_preprocess(device, irp) = "EvtDeviceWdmIrpPreprocess";
 }
-
-/// Address of a callback.
-macro_rules! address {
-    ($function:ident) => {
-        $crate::bench::$function as *const () as u64
-    };
-}
-pub(crate) use address;
 
 /// Has `f` fill the init structure of the device before it is made.
 pub fn prepare(f: impl Fn(u64) + Send + Sync + 'static) {
     assert!(PREPARE.set(Box::new(f)).is_ok());
+}
+
+/// Level and scope of the device that is made, as the attributes name them.
+pub fn device_level_and_scope(level: u64, scope: u64) {
+    let attributes = words([56, 0, 0, level | scope << 32, 0, 0, 0]);
+    DEVICE_ATTRIBUTES.store(attributes, Ordering::Relaxed);
+}
+
+/// The driver is built for KMDF 1.9.
+pub fn built_for_1_9() {
+    *VERSION.lock() = (9, 396);
+}
+
+/// Calls of EvtDeviceSelfManagedIoFlush, EvtDeviceSelfManagedIoCleanup and EvtDeviceSurpriseRemoval.
+pub fn pnp_callbacks(init: u64) {
+    let mut callbacks = [0; 18];
+    callbacks[0] = 144;
+    callbacks[7] = address!(evt_end_io);
+    callbacks[8] = address!(evt_flush);
+    callbacks[12] = address!(evt_surprise);
+    wdf(
+        "WdfDeviceInitSetPnpPowerEventCallbacks",
+        &[init, words(callbacks)],
+    );
+}
+
+/// Creates go to EvtDeviceFileCreate; the device has file objects.
+pub fn create_callback(init: u64) {
+    let config = words([40, address!(evt_create), 0, 0, 4 << 32 | 2]);
+    wdf("WdfDeviceInitSetFileObjectConfig", &[init, config, 0]);
 }
 
 /// The calls that are the same for every kind of device.
@@ -125,12 +171,19 @@ extern "win64" fn unload(_driver: u64) -> u64 {
 
 extern "win64" fn entry(driver: *mut DriverObject, path: *mut UnicodeString) -> NtStatus {
     let bind = kmdf::bind::lookup("WDFLDR.SYS", "WdfVersionBind").expect("the framework binds");
-    let table = words([0]);
+    // Frameworks before 1.15 have the driver keep a copy of the table, which is no longer than this.
+    let table = words([0; 438]);
     let globals = words([0]);
-    let info = words([48, 0, 1 | 15 << 32, 444 << 32, table, 0]);
+    let (minor, entries) = *VERSION.lock();
+    let info = words([48, 0, 1 | minor << 32, entries << 32, table, 0]);
     let status = callback::call(bind as u64, &[driver as u64, path as u64, info, globals]);
     assert_eq!(status, 0, "the driver binds");
-    TABLE.store(guest::read(table), Ordering::Relaxed);
+    let functions = if entries > 438 {
+        guest::read(table)
+    } else {
+        table
+    };
+    TABLE.store(functions, Ordering::Relaxed);
     GLOBALS.store(guest::read(globals), Ordering::Relaxed);
     let config = words([
         32,
@@ -195,7 +248,8 @@ impl Bench {
         assert_eq!(wdf("WdfDeviceInitAssignName", &[init, text]), 0);
         prepared(init);
         let (pointer, out) = (words([init]), words([0]));
-        assert_eq!(wdf("WdfDeviceCreate", &[pointer, 0, out]), 0);
+        let attributes = DEVICE_ATTRIBUTES.load(Ordering::Relaxed);
+        assert_eq!(wdf("WdfDeviceCreate", &[pointer, attributes, out]), 0);
         let device = guest::read::<u64>(out);
         setup(device);
         wdf("WdfControlFinishInitializing", &[device]);
@@ -214,7 +268,8 @@ impl Bench {
             assert_eq!(wdf("WdfDeviceInitAssignName", &[init, name]), 0);
             prepared(init);
             let (pointer, out) = (words([init]), words([0]));
-            assert_eq!(wdf("WdfDeviceCreate", &[pointer, 0, out]), 0);
+            let attributes = DEVICE_ATTRIBUTES.load(Ordering::Relaxed);
+            assert_eq!(wdf("WdfDeviceCreate", &[pointer, attributes, out]), 0);
             DEVICE.store(guest::read(out), Ordering::Relaxed);
             setup(guest::read(out));
         };
@@ -258,6 +313,8 @@ pub struct QueueSpec {
     pub limit: u64,
     pub canceled_on_queue: bool,
     pub stop: bool,
+    /// Reads and writes of nothing are the framework's.
+    pub no_zero_length: bool,
 }
 
 /// The default queue with all handlers.
@@ -267,6 +324,7 @@ pub const SEQUENTIAL: QueueSpec = QueueSpec {
     limit: 0,
     canceled_on_queue: false,
     stop: false,
+    no_zero_length: false,
 };
 /// The default queue with all handlers.
 pub const PARALLEL: QueueSpec = QueueSpec {
@@ -283,10 +341,23 @@ pub const MANUAL: QueueSpec = QueueSpec {
 
 /// Makes a queue of the device.
 pub fn queue(device: u64, spec: QueueSpec) -> u64 {
+    queue_with(device, spec, 0)
+}
+
+/// Makes a queue of the device with this level and scope.
+pub fn synchronized_queue(device: u64, spec: QueueSpec, level: u64, scope: u64) -> u64 {
+    queue_with(
+        device,
+        spec,
+        words([56, 0, 0, level | scope << 32, 0, 0, 0]),
+    )
+}
+
+fn queue_with(device: u64, spec: QueueSpec, attributes: u64) -> u64 {
     let handler = |address: u64| if spec.kind == 3 { 0 } else { address };
     let config = words([
         96 | spec.kind << 32,
-        2 | 1 << 32 | u64::from(spec.default) << 40,
+        2 | u64::from(!spec.no_zero_length) << 32 | u64::from(spec.default) << 40,
         handler(address!(evt_default)),
         handler(address!(evt_read)),
         handler(address!(evt_write)),
@@ -304,7 +375,7 @@ pub fn queue(device: u64, spec: QueueSpec) -> u64 {
     ]);
     let out = words([0]);
     assert_eq!(
-        wdf_status("WdfIoQueueCreate", &[device, config, 0, out]),
+        wdf_status("WdfIoQueueCreate", &[device, config, attributes, out]),
         NtStatus::SUCCESS
     );
     guest::read(out)
@@ -396,6 +467,49 @@ impl Cell {
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
     }
+}
+
+/// A zero-filled word for an output, read after `f` was given its address.
+pub fn out(f: impl FnOnce(u64) -> NtStatus) -> (NtStatus, u64) {
+    let out = words([0]);
+    let status = f(out);
+    (status, guest::read(out))
+}
+
+/// Retrieves the next request of a manual or sequential queue.
+pub fn retrieve(queue: u64) -> Result<u64, NtStatus> {
+    let (status, request) = out(|out| wdf_status("WdfIoQueueRetrieveNextRequest", &[queue, out]));
+    if status.is_success() {
+        Ok(request)
+    } else {
+        Err(status)
+    }
+}
+
+/// The level the calling thread runs at.
+pub fn irql() -> u8 {
+    drydock::nt::thread::irql()
+}
+
+/// The originator's cancel of a request, by its IRP.
+pub fn irp_cancel(request: u64) {
+    drydock::nt::irp::cancel(irp(request));
+}
+
+/// Every call that can fail for want of resources fails, while `f` runs.
+pub fn without_resources<R>(f: impl FnOnce() -> R) -> R {
+    let before = verify::settings().clone();
+    verify::configure(verify::Settings {
+        low_resources: verify::LowResources::Random {
+            seed: 0,
+            one_in: 1,
+            spare: 0,
+        },
+        ..before.clone()
+    });
+    let result = f();
+    verify::configure(before);
+    result
 }
 
 /// The IRP of a request.

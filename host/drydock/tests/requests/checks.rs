@@ -16,11 +16,11 @@ use std::sync::Arc;
 
 /// What the framework printed.
 #[derive(Clone)]
-struct Breaks(Arc<Mutex<Vec<String>>>);
+pub struct Breaks(Arc<Mutex<Vec<String>>>);
 
 impl Breaks {
     /// Statements of the BREAKs since the last look.
-    fn take(&self) -> Vec<String> {
+    pub fn take(&self) -> Vec<String> {
         let lines = std::mem::take(&mut *self.0.lock());
         let breaks = lines.iter().filter_map(|line| line.strip_prefix("BREAK "));
         breaks
@@ -30,7 +30,7 @@ impl Breaks {
 }
 
 /// BREAKs are printed, the run goes on.
-fn watch(verifier_on: bool) -> Breaks {
+pub fn watch(verifier_on: bool) -> Breaks {
     let lines = Arc::new(Mutex::new(Vec::new()));
     verify::set_debug_output(DebugOutput::Capture(lines.clone()));
     verify::configure(Settings {

@@ -1,10 +1,14 @@
-//! A plain WDM device to send requests to: it pends every control until told otherwise.
+//! A plain WDM device to send requests to, alone or in a stack of its own: it pends every control until told otherwise.
 
-use drydock::nt::abi::{DeviceObject, DriverObject, Irp, UnicodeString, at, mj};
+use drydock::nt::abi::{
+    DO_DEVICE_INITIALIZING, DeviceObject, DriverObject, Irp, UnicodeString, at, mj, mn,
+};
+use drydock::nt::pnp::{DevNode, DevNodeConfig};
 use drydock::nt::status::NtStatus;
 use drydock::nt::{device, driver, irp};
 use drydock::sched::Lock;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// IRPs the device holds, by address.
 static HELD: Lock<VecDeque<usize>> = Lock::new(VecDeque::new());
@@ -30,9 +34,65 @@ extern "win64" fn dispatch(_device: *mut DeviceObject, request: *mut Irp) -> NtS
     NtStatus::PENDING
 }
 
-extern "win64" fn entry(driver: *mut DriverObject, _path: *mut UnicodeString) -> NtStatus {
-    at(driver).major_function[usize::from(mj::DEVICE_CONTROL)].set(Some(dispatch));
+extern "win64" fn agree(_device: *mut DeviceObject, request: *mut Irp) -> NtStatus {
+    finish(request, NtStatus::SUCCESS, 0);
     NtStatus::SUCCESS
+}
+
+extern "win64" fn pass(device: *mut DeviceObject, request: *mut Irp) -> NtStatus {
+    let location = irp::current(request);
+    let removed = location.major_function.get() == mj::PNP
+        && location.minor_function.get() == mn::REMOVE_DEVICE;
+    let below = device::attached_below(device);
+    irp::skip_current(request);
+    let status = irp::call_driver(below, request);
+    if removed {
+        device::detach(below);
+        device::delete(device);
+    }
+    status
+}
+
+extern "win64" fn add_device(driver: *mut DriverObject, physical: *mut DeviceObject) -> NtStatus {
+    match device::create(driver, 0, NAME, 0x22, 0, false) {
+        Ok(made) => {
+            assert!(device::attach(made, physical).is_some());
+            at(made)
+                .flags
+                .update(|flags| flags & !DO_DEVICE_INITIALIZING);
+            NtStatus::SUCCESS
+        }
+        Err(status) => status,
+    }
+}
+
+extern "win64" fn entry(driver: *mut DriverObject, _path: *mut UnicodeString) -> NtStatus {
+    let set = |major: u8, routine| {
+        at(driver).major_function[usize::from(major)].set(Some(routine));
+    };
+    set(mj::DEVICE_CONTROL, dispatch);
+    for major in [mj::CREATE, mj::CLEANUP, mj::CLOSE] {
+        set(major, agree);
+    }
+    for major in [mj::PNP, mj::POWER, mj::SYSTEM_CONTROL] {
+        set(major, pass);
+    }
+    at(at(driver).driver_extension.get())
+        .add_device
+        .set(Some(add_device));
+    NtStatus::SUCCESS
+}
+
+/// Name of the device of [`stack`].
+pub const NAME: &str = "\\Device\\Lower";
+
+/// The device in a stack of its own, started.
+pub fn stack() -> Arc<DevNode> {
+    let driver = driver::create("\\Driver\\Lower", entry).expect("the driver loads");
+    let config = DevNodeConfig::new("ROOT\\LOWER\\0000", driver, &[]);
+    let node = DevNode::create(config).expect("the device is added");
+    node.start().expect("the device starts");
+    node
 }
 
 fn finish(request: *mut Irp, status: NtStatus, information: u64) {

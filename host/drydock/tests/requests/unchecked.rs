@@ -242,11 +242,6 @@ pub fn expect_bug_check(right: impl Fn([u64; 4]) -> bool + Send + 'static) {
     });
 }
 
-/// The originator's cancel of a request, by its IRP.
-fn irp_cancel(request: u64) {
-    drydock::nt::irp::cancel(irp(request));
-}
-
 /// A request that waits in a manual queue and was found there.
 pub fn found_request() -> (
     Bench,

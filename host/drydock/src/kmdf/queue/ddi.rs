@@ -66,9 +66,20 @@ fn start(_call: &Call, queue: u64) {
     state::start(&handle::resolve(queue));
 }
 
+/// R-CAN-82 (DOC)
+fn refuse_in_surprise_removal(call: &Call, queue: &Queue) {
+    if queue.device.pnp().in_surprise_removal() {
+        verify::violation(
+            "R-CAN-82",
+            format!("{} in EvtDeviceSurpriseRemoval", call.name),
+        );
+    }
+}
+
 /// An asynchronous form; a context requires a callback (R-QUE-79).
 fn change(call: &Call, queue: u64, change: Change, callback: u64, context: u64) {
     let queue = handle::resolve(queue);
+    refuse_in_surprise_removal(call, &queue);
     if callback == 0 && context != 0 {
         call.require(callback, "the callback of the given context");
     }
@@ -82,6 +93,7 @@ fn change(call: &Call, queue: u64, change: Change, callback: u64, context: u64) 
 /// A synchronous form: PASSIVE_LEVEL (R-QUE-82).
 fn change_and_wait(call: &Call, queue: u64, change: Change) {
     let queue = handle::resolve(queue);
+    refuse_in_surprise_removal(call, &queue);
     if call.irql_too_high(PASSIVE) {
         return;
     }
@@ -186,7 +198,17 @@ fn find(call: &Call, queue: u64, tag: u64, file: u64, parameters: u64, out: u64)
         call.framework_break("R-QUE-96", "the queue is not manual");
         return NtStatus::INVALID_DEVICE_REQUEST;
     }
-    let wdm = file.as_ref().and_then(|file| file.wdm());
+    if let Some(tag) = &tag
+        && let Err(status) = retrieve::require_tag(call, tag)
+    {
+        return status;
+    }
+    let wdm = match file.as_ref().map(|file| file.wdm()) {
+        // A file object without a FILE_OBJECT has no requests.
+        Some(None) => return give(out, Err(NtStatus::NO_MORE_ENTRIES)),
+        Some(wdm) => wdm,
+        None => None,
+    };
     let found = retrieve::find(&queue, tag.as_ref(), wdm);
     if let (Ok(request), true) = (&found, parameters != 0)
         && let Some(irp) = request.irp()
@@ -201,6 +223,9 @@ fn retrieve_found(call: &Call, queue: u64, found: u64, out: u64) -> NtStatus {
     call.require(out, "OutRequest");
     let queue = handle::resolve(queue);
     let found = handle::resolve::<Request>(found);
+    if let Err(status) = retrieve::require_tag(call, &found) {
+        return give(out, Err(status));
+    }
     give(out, retrieve::retrieve(call, &queue, Wanted::Found(&found)))
 }
 

@@ -30,6 +30,9 @@ pub(super) fn may_hand_over(call: &Call, request: &Ref<Request>) -> Result<(), N
 /// `WdfRequestForwardToIoQueue`: the driver's request goes to the tail of `target`, a queue of the same device.
 pub fn forward(call: &Call, request: &Ref<Request>, target: &Ref<Queue>) -> Result<(), NtStatus> {
     let Some(source) = request.queue() else {
+        if request.is_completable() {
+            return forward_created(request, target);
+        }
         let text = "the request is in no queue";
         // R-REQ-97, R-REQ-81
         if !call.verifier() {
@@ -62,6 +65,11 @@ pub fn forward(call: &Call, request: &Ref<Request>, target: &Ref<Queue>) -> Resu
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     }
     hand_over(&source, request, target)
+}
+
+/// A created request that stands for somebody's IRP gets into a queue like one that arrived (R-REQ-98).
+fn forward_created(request: &Ref<Request>, target: &Ref<Queue>) -> Result<(), NtStatus> {
+    arrive::handed_over(target, request).map(|_| ())
 }
 
 fn hand_over(

@@ -130,6 +130,26 @@ impl State {
     }
 }
 
+/// With the verifier on, a driver built for a framework before 1.11 must name a request by a handle that it has found, or
+/// that it owns (R-QUE-100).
+///
+/// # Errors
+/// STATUS_INVALID_PARAMETER.
+pub(super) fn require_tag(call: &Call, tag: &Ref<Request>) -> Result<(), NtStatus> {
+    let known = {
+        let inner = tag.state();
+        inner.found || inner.owner == Owner::Driver
+    };
+    if known || !call.verifier() || call.binding.minor() >= 11 {
+        return Ok(());
+    }
+    call.framework_break(
+        "R-QUE-100",
+        "the request was neither found by WdfIoQueueFindRequest nor is it owned",
+    );
+    Err(NtStatus::INVALID_PARAMETER)
+}
+
 /// `WdfIoQueueFindRequest`: the first waiting request after `tag` that matches, with a reference added (R-QUE-96).
 pub(super) fn find(
     queue: &Ref<Queue>,
@@ -152,7 +172,10 @@ pub(super) fn find(
         let canceled = request.irp().is_some_and(request::IrpRef::is_canceled);
         if !canceled && file.is_none_or(|file| request.wdm_file_object() == Some(file)) {
             lifetime::reference(request.object());
-            request.state().history.note("found, not owned");
+            let mut inner = request.state();
+            inner.found = true;
+            inner.history.note("found, not owned");
+            drop(inner);
             return Ok(request.clone());
         }
     }

@@ -66,14 +66,14 @@ fn may_complete(call: &Call, request: &Ref<Request>, status: NtStatus) -> bool {
     if !request.is_created() && request.require_owned(call).is_err() {
         return false;
     }
+    if request
+        .device()
+        .is_some_and(|device| device.pnp().in_surprise_removal())
+    {
+        stop("R-CAN-82", "completed by EvtDeviceSurpriseRemoval");
+    }
     if at_target {
         stop("R-TGT-51", "the request is at an I/O target");
-    }
-    let surprised = request
-        .device()
-        .is_some_and(|device| device.pnp().in_surprise_removal());
-    if surprised && call.verifier() {
-        stop("R-CAN-82", "completed by EvtDeviceSurpriseRemoval");
     }
     if status == NtStatus::PENDING {
         stop("R-REQ-15", "STATUS_PENDING is no status to complete with");
@@ -196,9 +196,36 @@ fn finish(request: &Ref<Request>, status: NtStatus, boost: Option<i8>) {
     if let Some(ending) = ending {
         ending(status);
     }
+    if request.is_created() {
+        leave_queue(request, queue.as_ref());
+        request.state().unreturned = Some((irp, boost));
+        end_if_unreferenced(request);
+        return;
+    }
     nt::irp::complete(irp.raw(), boost);
     leave_queue(request, queue.as_ref());
     end(request, queue);
+}
+
+fn end_if_unreferenced(request: &Ref<Request>) {
+    if request.object().references() == 1 {
+        unreferenced(request, request.object());
+    }
+}
+
+/// Only the creator's reference is left. A created request that is completed gives the IRP back to whoever waits for it
+/// (R-REQ-98); a reserved one serves again (R-QUE-142).
+pub(super) fn unreferenced(request: &Request, me: &ObjRef) {
+    let (unreturned, reserve) = {
+        let mut state = request.state();
+        (state.unreturned.take(), state.reserve.take())
+    };
+    if let Some((irp, boost)) = unreturned {
+        nt::irp::complete(irp.raw(), boost);
+    }
+    if let (Some(queue), Some(request)) = (reserve, Ref::<Request>::of(me.clone())) {
+        queue::reserved_is_free(&queue, &request);
+    }
 }
 
 /// Releases what the last format for a target took from the driver and restores the IRP (R-TGT-35, R-TGT-41).
@@ -236,9 +263,8 @@ fn end(request: &Ref<Request>, queue: Option<Ref<Queue>>) {
     match request.role() {
         Role::Io => lifetime::release_disposed(request.object()),
         Role::Reserved => {
-            if let Some(queue) = queue {
-                queue::reserved_is_free(&queue, request);
-            }
+            request.state().reserve = queue;
+            end_if_unreferenced(request);
         }
         Role::Created => {}
     }

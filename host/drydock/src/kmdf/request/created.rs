@@ -94,7 +94,11 @@ pub(super) fn reuse(call: &Call, request: &Ref<Request>, parameters: u64) -> Res
     let flags = guest::read::<u32>(parameters + 4);
     let status = NtStatus(guest::read::<i32>(parameters + 8));
     let new_irp = guest::read::<u64>(parameters + 16);
-    if size != REUSE_SIZE || flags & !(SET_NEW_IRP | MUST_COMPLETE) != 0 {
+    let mut known = SET_NEW_IRP;
+    if call.binding.minor() >= 11 {
+        known |= MUST_COMPLETE;
+    }
+    if size != REUSE_SIZE || flags & !known != 0 {
         return Err(NtStatus::INVALID_PARAMETER);
     }
     if request.state().sent.is_at_target() {
@@ -136,7 +140,10 @@ pub(super) fn reuse(call: &Call, request: &Ref<Request>, parameters: u64) -> Res
         nt::irp::free(old.raw());
     }
     if let Some(irp) = request.irp() {
-        if request.is_created() {
+        if flags & MUST_COMPLETE != 0 {
+            // Somebody waits for the end of this one: what is in it stays.
+            irp.set_status(status);
+        } else if request.is_created() {
             nt::irp::reuse(irp.raw(), status);
         } else {
             // R-TGT-83: an originator's cancellation that was pending is forgotten.

@@ -87,8 +87,14 @@ pub struct State {
     pub completable: bool,
     /// The MDL built for the system buffer (R-REQ-72).
     pub system_mdl: Option<Address<Mdl>>,
+    /// Completed, but referenced: the IRP is given back when the last reference but one goes (R-REQ-98).
+    pub unreturned: Option<(IrpRef, i8)>,
+    /// As before, for a reserved request: the queue whose reserve it goes back to then (R-QUE-142).
+    pub reserve: Option<Ref<Queue>>,
     /// What is to be done when a create completes (R-REQ-20, step 6).
     pub ending: Option<Ending>,
+    /// Found in its queue and not retrieved since (R-QUE-97, R-QUE-100).
+    pub found: bool,
     /// Who owned it when.
     pub history: History,
 }
@@ -125,7 +131,10 @@ impl Request {
                 frees_irp: false,
                 completable: false,
                 system_mdl: None,
+                unreturned: None,
+                reserve: None,
                 ending: None,
+                found: false,
                 history: History::default(),
             }),
         }
@@ -177,6 +186,12 @@ impl Request {
     /// Whether the driver made it.
     pub fn is_created(&self) -> bool {
         self.role == Role::Created
+    }
+
+    /// Created, and made completable by reuse: it stands for somebody's IRP (R-REQ-98).
+    pub fn is_completable(&self) -> bool {
+        let state = self.state.lock();
+        self.is_created() && state.completable && state.owner == Owner::Creator
     }
 
     /// The device whose IRP it stands for; created requests have none.
@@ -255,6 +270,10 @@ impl Body for Request {
 
     fn driver_deletes(&self, me: &ObjRef) -> bool {
         complete::driver_deletes(self, me)
+    }
+
+    fn one_reference_left(&self, me: &ObjRef) {
+        complete::unreferenced(self, me);
     }
 
     fn embedded_memory(&self, part: Part) -> Option<(u64, usize)> {

@@ -70,6 +70,7 @@ pub enum StopAnswer {
 impl State {
     /// A change of hands that also changes the place in a queue.
     pub fn enter(&mut self, owner: Owner, key: Option<Key>, what: &'static str) {
+        self.found &= owner == Owner::Waiting;
         self.owner = owner;
         self.key = key;
         if owner == Owner::Waiting {
@@ -124,7 +125,15 @@ impl Ref<Request> {
         if matches!(owner, Owner::Driver | Owner::CallerContext) {
             return Ok(());
         }
-        let text = format!("the driver does not own the request: {}", owner.name());
+        let hint = if self.state().found {
+            "; it was found, not retrieved"
+        } else {
+            ""
+        };
+        let text = format!(
+            "the driver does not own the request: {}{hint}",
+            owner.name()
+        );
         if !call.verifier() {
             verify::violation("R-REQ-07", self.explain(&format!("{}: {text}", call.name)));
         }
