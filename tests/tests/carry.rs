@@ -56,7 +56,7 @@ rusty_fork_test! {
         bed.end();
     }
 
-    /// All four transfer methods (R-REQ-66 to R-REQ-68); METHOD_NEITHER is skipped down in the caller's thread (filter-rules 3).
+    /// All four transfer methods (R-REQ-66, R-REQ-67); METHOD_NEITHER is skipped down in the caller's thread (filter-rules 3).
     #[test]
     fn controls_of_all_four_methods_come_back_with_piers_answer() {
         let bed = Bed::ferry_over_pier();

@@ -211,7 +211,7 @@ rusty_fork_test! {
         }
     }
 
-    /// R-QUE-121 to R-QUE-129 for a foreign function driver, with its requests forwarded by ferry.
+    /// R-QUE-125: a foreign function driver keeps its requests over a sleep, those that ferry has forwarded.
     #[test]
     fn a_sleeping_foreign_device_keeps_what_ferry_sent() {
         let bed = Bed::of(&["c/power.sys", "ferry.sys"]);

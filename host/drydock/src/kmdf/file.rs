@@ -254,6 +254,7 @@ pub(super) fn cleanup(device: &Ref<Device>, irp: *mut Irp) -> NtStatus {
             callback::call(callback, &[file.handle()]);
         });
     }
+    // The queues go on taking requests of this file (R-CAN-61).
     package::flush_by_file_object(device, wdm);
     finish(device, irp)
 }

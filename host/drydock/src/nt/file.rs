@@ -266,7 +266,8 @@ fn send_create(file: *mut FileObject, options: &OpenOptions, granted: u32) -> Nt
     send(file, irp)
 }
 
-/// The last reference of a file is gone. Called by the object manager.
+/// The last reference of a file is gone: every request has one, so CLOSE follows the last of them (R-CAN-62). Called by the
+/// object manager.
 pub(super) fn delete(file: *mut FileObject) {
     let view = at(file);
     let pointer = view.file_object_extension.get().cast::<State>();

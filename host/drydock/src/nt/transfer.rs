@@ -244,7 +244,7 @@ fn system_buffer(irp: *mut Irp, size: usize, input: &[u8]) -> *mut u8 {
     buffer
 }
 
-/// Locks the program's pages and describes them to the driver.
+/// Locks the program's pages and describes them to the driver, which shares them with the program from here on (R-REQ-71).
 fn direct(
     irp: *mut Irp,
     system: *mut u8,

@@ -125,7 +125,7 @@ rusty_fork_test! {
         assert_eq!(start(&handle, read(1)).wait().status, NtStatus::SUCCESS);
     }
 
-    /// R-QUE-120 to R-QUE-125, R-QUE-129, R-QUE-55
+    /// R-QUE-125, R-QUE-129, R-QUE-55: what is kept is resumed before anything new is delivered.
     #[test]
     fn a_kept_request_is_resumed_before_new_ones_are_delivered() {
         let log = Log::default();

@@ -34,7 +34,7 @@ rusty_fork_test! {
         assert_eq!(log.take(), [format!("context 5 {}", done.status)]);
     }
 
-    /// R-CAN-70 to R-CAN-73, R-CAN-81: cancel-sent against the lower driver's completion; the completion routine runs
+    /// R-CAN-71, R-CAN-81: cancel-sent against the lower driver's completion; the completion routine runs
     /// once, with one of the two outcomes, and the request can be used again.
     #[test]
     fn for_every_race_of_cancel_sent_and_completion_the_routine_runs_once() {

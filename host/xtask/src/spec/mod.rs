@@ -2,7 +2,8 @@
 //!
 //! A statement is *implemented* where the model's code names it, *proven* where the doc comment of a test names it or a
 //! conformance scenario that names it prints what Microsoft's framework printed, *not modelled* where
-//! `host/drydock/spec/not-modelled.toml` says so with a reason, and else *open*.
+//! `host/drydock/spec/not-modelled.toml` says so with a reason, and else *open*. A test names each statement it proves: a
+//! range in its comment ("R-QUE-120 to R-QUE-125") is an error, because nobody has checked what of it the test shows.
 
 mod id;
 mod index;
@@ -21,7 +22,11 @@ use serde::Deserialize;
 
 use crate::{conform, project::Project};
 
-use self::{id::Id, index::Index, report::Standing};
+use self::{
+    id::{Id, Mention},
+    index::Index,
+    report::Standing,
+};
 
 /// The specification.
 const SPECIFICATION: &str = "host/drydock/spec/kmdf-request-lifecycle.md";
@@ -83,7 +88,7 @@ pub fn run(project: &Project, args: &Args) -> Result<usize> {
         .map(|(id, _)| (id.clone(), Standing::default()))
         .collect();
     let mut wrong = unknown(project, &index)?;
-    read_sources(project, &index, &mut standing)?;
+    wrong.extend(read_sources(project, &index, &mut standing)?);
     if !args.without_conformance {
         read_conformance(project, &index, &mut standing)?;
     }
@@ -123,11 +128,13 @@ fn unknown(project: &Project, index: &Index) -> Result<Vec<String>> {
     Ok(wrong)
 }
 
+/// What the model implements and its tests prove. Gives the tests that claim ranges.
 fn read_sources(
     project: &Project,
     index: &Index,
     standing: &mut BTreeMap<Id, Standing>,
-) -> Result<()> {
+) -> Result<Vec<String>> {
+    let mut wrong = Vec::new();
     let tests = TESTS.map(|folder| (folder, true));
     for (folder, only_tests) in [(MODEL, false)].into_iter().chain(tests) {
         for path in files(&project.path(folder), &["rs"])? {
@@ -142,14 +149,24 @@ fn read_sources(
                     .insert(name.clone());
             }
             for test in source.tests {
-                for id in index.named_in(&test.doc).0 {
-                    let proof = format!("{name}: {}", test.name);
-                    standing.entry(id).or_default().proven.insert(proof);
+                let proof = format!("{name}: {}", test.name);
+                for claim in test.claims() {
+                    match claim {
+                        // One that does not exist is reported with its line.
+                        Mention::One(id) => {
+                            if let Some(standing) = standing.get_mut(&id) {
+                                standing.proven.insert(proof.clone());
+                            }
+                        }
+                        Mention::Range(from, to) => wrong.push(format!(
+                            "{proof} claims {from} to {to}; name each statement it proves"
+                        )),
+                    }
                 }
             }
         }
     }
-    Ok(())
+    Ok(wrong)
 }
 
 fn read_conformance(

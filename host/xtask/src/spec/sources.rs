@@ -4,6 +4,8 @@
 //! implements what it names, except the text about a whole file (`//!`): "this file is about R-QUE-40 to R-QUE-58" is no
 //! evidence that each of them is there.
 
+use super::id::{self, Mention};
+
 /// A source file taken apart.
 #[derive(Debug, Default)]
 pub struct Source {
@@ -20,6 +22,13 @@ pub struct Test {
     pub name: String,
     /// Its doc comment.
     pub doc: String,
+}
+
+impl Test {
+    /// The statements it says it proves.
+    pub fn claims(&self) -> Vec<Mention> {
+        id::mentions(&self.doc)
+    }
 }
 
 /// Takes a file apart; `all_tests` for a file of tests.
@@ -120,6 +129,27 @@ mod tests {
         let doc = " R-QUE-44, R-QUE-45\n".to_owned();
         let name = "a_sentence".to_owned();
         assert_eq!(tests, [Test { name, doc }]);
+    }
+
+    #[test]
+    fn a_test_that_claims_a_range_is_told_from_one_that_names_statements() {
+        let claims = |doc: &str| {
+            let test = Test {
+                name: "a_sentence".to_owned(),
+                doc: doc.to_owned(),
+            };
+            test.claims()
+        };
+        let ranges = |doc: &str| {
+            let found = claims(doc);
+            found
+                .iter()
+                .filter(|m| matches!(m, Mention::Range(..)))
+                .count()
+        };
+        assert_eq!(claims("R-QUE-44, R-QUE-45: both.").len(), 2);
+        assert_eq!(ranges("R-QUE-44, R-QUE-45: both."), 0);
+        assert_eq!(ranges("R-QUE-120 to R-QUE-125, R-QUE-129"), 1);
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub fn arrived(queue: &Ref<Queue>, request: Ref<Request>) -> NtStatus {
     }
     nt::irp::mark_pending(irp.raw());
     request.state().queue = Some(queue.clone());
+    // An arriving request overtakes none that waits (R-QUE-40), and enters the loop whoever else is inside (R-QUE-47).
     let at_once = state.waiting.is_empty()
         && state.may_deliver(queue.dispatching)
         && !state.has_urgent_work()
@@ -57,6 +58,7 @@ pub fn arrived(queue: &Ref<Queue>, request: Ref<Request>) -> NtStatus {
     if at_once {
         state.own(&request, Owner::Driver, "arrived, delivered at once");
         dispatch::visit(queue, state, Some(request));
+    // Where the loop is deferred, the request waits in its place meanwhile (R-QUE-53).
     } else if state.wait(&request, End::Tail, "arrived, waiting") {
         drop(request);
         dispatch::visit(queue, state, None);
@@ -82,13 +84,14 @@ pub(super) fn handed_over(
 ) -> Result<Option<Key>, NtStatus> {
     let mut state = queue.state.lock();
     if !state.accepts {
-        return Err(NtStatus::WDF_BUSY);
+        return Err(NtStatus::WDF_BUSY); // R-REQ-05
     }
     let counted = request.state().key.take();
     if let Some(irp) = request.irp() {
         nt::irp::mark_pending(irp.raw());
     }
     request.state().queue = Some(queue.clone());
+    // R-QUE-49: the handler may run, and complete the request, before this returns.
     if state.wait(request, End::Tail, "forwarded, waiting") {
         dispatch::visit(queue, state, None);
     } else {

@@ -115,7 +115,8 @@ pub(super) fn mark(
     Ok(())
 }
 
-/// `WdfRequestUnmarkCancelable` after the checks.
+/// `WdfRequestUnmarkCancelable` after the checks. Who takes the cancel routine out of the IRP has the request: the finisher
+/// here, or the canceller (R-CAN-80). In EvtRequestCancel the answer is what the callback says already (R-CAN-35).
 ///
 /// # Errors
 /// STATUS_CANCELLED if the cancellation has won (R-CAN-31).
@@ -125,7 +126,7 @@ pub(super) fn unmark(queue: &Ref<Queue>, request: &Ref<Request>) -> Result<(), N
     if matches!(inner.cancelability, Cancelability::Marked(_))
         && inner.irp.is_some_and(request::IrpRef::disarm)
     {
-        inner.cancelability = Cancelability::No;
+        inner.cancelability = Cancelability::No; // R-CAN-36: it can be marked again
         inner.history.note("unmarked");
         return Ok(());
     }

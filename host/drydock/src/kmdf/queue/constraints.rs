@@ -179,7 +179,8 @@ fn deferred_visit(queue: &Ref<Queue>) {
     }
 }
 
-/// Runs a callback of the queue, under its callback lock if it is synchronized (R-QUE-61).
+/// Runs a callback of the queue, under its callback lock if it is synchronized (R-QUE-61), else at the level of whoever
+/// brought it about (R-QUE-65).
 pub(super) fn synchronized(queue: &Queue, callback: impl FnOnce()) {
     if !queue.synchronized {
         callback();

@@ -155,7 +155,7 @@ fn body(
             ready: None,
             became_nonempty: false,
             next_arrival_counts: false,
-            // R-QUE-11
+            // R-QUE-11; without power management it delivers in every state of the device (R-DEV-64).
             power: if power_managed && !io.in_d0() {
                 Power::Off
             } else {

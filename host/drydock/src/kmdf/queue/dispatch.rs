@@ -48,7 +48,8 @@ impl State {
             || self.deletion != Deletion::No
     }
 
-    /// Takes the first waiting request that no cancellation has claimed (R-QUE-94).
+    /// Takes the first waiting request that no cancellation has claimed (R-QUE-94): who gets the cancel routine out of the IRP
+    /// gets the request, so it is delivered or canceled, never both (R-CAN-17).
     pub(super) fn take_waiting(
         &mut self,
         wanted: impl Fn(&Ref<Request>) -> bool,
@@ -169,6 +170,7 @@ pub(super) fn visit_unless_active<'q>(queue: &'q Ref<Queue>, state: LockGuard<'q
 fn run(queue: &Ref<Queue>, step: Step) {
     match step {
         Step::Cancel(request) => call_cancel(queue, &request),
+        // Owned from here on and not cancelable (R-CAN-15); the frame inside the loop calls, under the lock (R-CAN-16).
         Step::CanceledOnQueue(request) => {
             let handle = request.handle();
             request
@@ -205,7 +207,8 @@ fn run(queue: &Ref<Queue>, step: Step) {
     }
 }
 
-/// EvtRequestCancel (R-CAN-40 to R-CAN-47); the framework keeps the object while it runs (R-CAN-45).
+/// EvtRequestCancel (R-CAN-40 to R-CAN-47); the framework keeps the object while it runs (R-CAN-45). Requests the driver has
+/// sent on behalf of this one are left alone (R-CAN-56).
 fn call_cancel(queue: &Ref<Queue>, request: &Ref<Request>) {
     let Some(callback) = request.state().take_cancel_callback() else {
         return;

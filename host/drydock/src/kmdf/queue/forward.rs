@@ -115,7 +115,7 @@ pub fn mark_cancelable(
     fail_if_canceled: bool,
 ) -> Result<(), NtStatus> {
     let Some(queue) = request.queue() else {
-        // R-CAN-21
+        // R-CAN-21; a created request is never in a queue (R-CAN-90, R-TGT-112)
         // R-CHK-15
         call.framework_break("R-CAN-21", "the request is in no queue");
         return Err(NtStatus::INVALID_DEVICE_REQUEST);

@@ -103,7 +103,8 @@ fn next_to_notify(state: &mut State) -> Option<Ref<Request>> {
     None
 }
 
-/// R-QUE-122: every owned request is completed, back in the queue, or acknowledged.
+/// R-QUE-122: every owned request is completed, back in the queue, or acknowledged; what is kept may stay cancelable
+/// (R-QUE-132).
 fn all_answered(state: &State) -> bool {
     state
         .owned
@@ -134,12 +135,14 @@ pub(super) fn run(queue: &Ref<Queue>, step: Step) {
 }
 
 fn call_stop(queue: &Ref<Queue>, request: &Ref<Request>, action: u64) {
+    // R-QUE-127: somebody else may complete it meanwhile.
     let _hold = Hold::new(request.object());
     let flags = {
         let mut inner = request.state();
         inner.stop = StopAnswer::Asked;
         inner.history.note("told to stop");
         match inner.cancelability {
+            // R-QUE-126
             Cancelability::Marked(_) => action | CANCELABLE,
             _ => action,
         }

@@ -28,7 +28,7 @@ impl Change {
     }
 }
 
-/// The bits of `WdfIoQueueGetState`, W and N (R-QUE-70).
+/// The bits of `WdfIoQueueGetState`, W and N (R-QUE-70); drivers put them together to the predicates of R-QUE-71.
 pub(super) fn get(queue: &Queue) -> (u32, u32, u32) {
     let state = queue.state.lock();
     let held = queue.power_managed && state.power != Power::On;
@@ -59,7 +59,8 @@ pub(super) fn change(queue: &Ref<Queue>, change: Change, callback: Option<StateC
     begin(queue, change, callback.map(Waiter::Driver));
 }
 
-/// Begins a change and waits until it is complete; the caller has checked that it may wait.
+/// Begins a change and waits until it is complete; the caller has checked that it may wait. From a handler of the queue, or
+/// by who alone could complete its requests, that is for ever, and reported (R-QUE-83, R-QUE-84).
 pub(super) fn change_and_wait(queue: &Ref<Queue>, change: Change) {
     let done = Arc::new(Event::new(true, false));
     begin(queue, change, Some(Waiter::Thread(done.clone())));
@@ -98,7 +99,7 @@ fn begin(queue: &Ref<Queue>, change: Change, waiter: Option<Waiter>) {
         state.accepts = !state.shut_down;
         state.dispatches = false;
     } else {
-        // R-QUE-75, R-QUE-76
+        // R-QUE-75, R-QUE-76; dispatching stays as it is (R-QUE-77).
         state.accepts = false;
     }
     if change.cancels() {

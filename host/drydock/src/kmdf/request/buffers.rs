@@ -124,7 +124,7 @@ fn control(irp: IrpRef, direction: Direction) -> Result<Buffer, NtStatus> {
     Ok((address, length))
 }
 
-/// The same, for a WDFMEMORY that was retrieved before: never reports.
+/// The same, for a WDFMEMORY that was retrieved before: never reports. There is none once the IRP is gone (R-REQ-76).
 pub(super) fn embedded(request: &Request, part: Part) -> Option<(u64, usize)> {
     let irp = request.irp()?;
     let location = irp.current_if_valid()?;

@@ -55,6 +55,7 @@ fn may_complete(call: &Call, request: &Ref<Request>, status: NtStatus) -> bool {
         return false;
     }
     if request.is_created() && !completable {
+        // R-CAN-91
         let text = "a created request is deleted, never completed";
         // R-CHK-20
         call.framework_break("R-REQ-27", text);
@@ -174,7 +175,9 @@ pub fn complete_by_framework(request: &Ref<Request>, status: NtStatus, informati
     finish(request, status, None);
 }
 
-/// The sequence of R-REQ-20 from step 2 on.
+/// The sequence of R-REQ-20 from step 2 on. Cleanup callbacks run here, while the IRP is still there (R-OBJ-72). The
+/// originator's code runs at the caller's level and under its locks (R-REQ-29), and what it sends to the same queue arrives
+/// before N is decremented (R-QUE-48).
 fn finish(request: &Ref<Request>, status: NtStatus, boost: Option<i8>) {
     let status = translated(status);
     let Some(irp) = request.irp() else { return };
@@ -186,6 +189,7 @@ fn finish(request: &Ref<Request>, status: NtStatus, boost: Option<i8>) {
     }
     check_memory_references(request);
     free_system_mdl(request);
+    // Information stays what the driver or a lower driver has set (R-REQ-10, R-TGT-89).
     irp.set_status(status);
     let (queue, ending) = {
         let mut state = request.state();
@@ -228,7 +232,8 @@ pub(super) fn unreferenced(request: &Request, me: &ObjRef) {
     }
 }
 
-/// Releases what the last format for a target took from the driver and restores the IRP (R-TGT-35, R-TGT-41).
+/// Releases what the last format for a target took from the driver and restores the IRP (R-TGT-35, R-TGT-41). Memory of a
+/// parent that a sub-request still holds is found by the parent's completion (R-REQ-22).
 fn leave_format(request: &Ref<Request>) {
     let format = request.state().format.take();
     if let Some(format) = format {
@@ -297,6 +302,7 @@ fn leave_queue(request: &Ref<Request>, queue: Option<&Ref<Queue>>) {
     let counted = request.state().key.is_some();
     match queue {
         Some(queue) if counted => queue::finished(queue, request),
+        // R-REQ-28: a request from the caller context is counted nowhere.
         _ => request.state().queue = None,
     }
 }

@@ -164,6 +164,7 @@ pub fn release_format(request: &Ref<Request>) {
 
 /// Disposal of a created request: cleanup callbacks, then what its last format holds.
 pub(super) fn disposed(request: &Request, me: &ObjRef) {
+    // R-TGT-12: a closed target has brought its requests back.
     let below_target = me
         .parent()
         .is_some_and(|parent| parent.kind() == Kind::Target);

@@ -29,6 +29,7 @@ export! {
     "WdfRequestSetCompletionRoutine" => set_completion_routine[request: u64, routine: u64, context: u64], DISPATCH;
     "WdfRequestGetCompletionParams" => get_completion_params[request: u64, out: u64], DISPATCH;
     "WdfRequestAllocateTimer" => allocate_timer[request: u64] -> NtStatus, DISPATCH;
+    // R-REQ-13
     "WdfRequestComplete" => complete_ddi[request: u64, status: NtStatus], DISPATCH;
     "WdfRequestCompleteWithPriorityBoost" => complete_with_boost[request: u64, status: NtStatus, boost: i8], DISPATCH;
     "WdfRequestCompleteWithInformation" => complete_with_information[request: u64, status: NtStatus, information: u64], DISPATCH;

@@ -7,14 +7,15 @@ use super::{Request, State};
 use crate::nt::status::NtStatus;
 use crate::verify;
 
-/// The one owner of a request (R-REQ-01).
+/// The one owner of a request (R-REQ-01). The driver becomes it where a callback or a call gives it the handle (R-REQ-02), and
+/// is it no longer after the calls that give the request away (R-REQ-03).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// The framework, on the way to a queue or to the driver.
     Framework,
     /// A queue, in which it waits.
     Waiting,
-    /// The driver.
+    /// The driver; the framework never completes the request behind its back (R-REQ-04).
     Driver,
     /// The driver, in EvtIoInCallerContext: no queue is involved.
     CallerContext,

@@ -28,7 +28,8 @@ extern "win64" fn hook(_device: *mut DeviceObject, _irp: *mut Irp, context: *mut
     })
 }
 
-/// One party less; the last one brings the request back to the driver.
+/// One party less; the last one brings the request back to the driver, once (R-TGT-80), and nobody has its handle in use then
+/// but whoever brings it (R-CAN-81).
 pub(super) fn leave(request: &Ref<Request>) {
     let last = {
         let mut state = request.state();
@@ -49,7 +50,8 @@ pub(super) fn bring_back_unsent(request: &Ref<Request>, status: NtStatus) {
     bring_back(request);
 }
 
-/// Gives a request that is back to the driver: copies data, calls the completion routine, wakes the waiter.
+/// Gives a request that is back to the driver: copies data, calls the completion routine, wakes the waiter. In the thread
+/// that completes, cancels, purges or closes, under no lock of the framework (R-TGT-81, R-QUE-62).
 fn bring_back(request: &Ref<Request>) {
     // R-TGT-115, R-OBJ-73: the framework keeps the object across the routine.
     let _hold = Hold::new(request.object());

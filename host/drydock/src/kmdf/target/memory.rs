@@ -23,7 +23,7 @@ pub(super) struct Buffer {
 
 impl Buffer {
     /// The memory of `handle` (null: no buffer, R-TGT-37), as the `WDFMEMORY_OFFSET` at `offsets` says (R-TGT-36). Takes
-    /// a reference (R-TGT-35).
+    /// a reference (R-TGT-35): the driver may delete its handle meanwhile (R-DEV-93).
     pub(super) fn of_memory(handle: u64, offsets: u64) -> Result<Self, NtStatus> {
         if handle == 0 {
             return Ok(Self::default());

@@ -55,7 +55,8 @@ impl Options {
     }
 }
 
-/// `WdfRequestSend`: false if the request was not handed over; its status then says why (R-TGT-50).
+/// `WdfRequestSend`: false if the request was not handed over; its status then says why (R-TGT-50), and a created one is still
+/// to be deleted or reused (R-TGT-113).
 pub fn send(call: &Call, request: &Ref<Request>, target: &Ref<Target>, options: u64) -> bool {
     match try_send(call, request, target, options) {
         Ok(()) => true,
@@ -128,6 +129,7 @@ pub(super) fn submit_and_wait(
     target: &Ref<Target>,
     options: Options,
 ) -> Result<(), NtStatus> {
+    // A spin lock or a dispatch-level callback lock that is held shows as the level (R-TGT-65).
     let irql = nt::thread::current().irql();
     if irql > PASSIVE_LEVEL {
         let text = format!("a synchronous send at IRQL {irql}");
@@ -241,7 +243,7 @@ fn submit(
     Ok(())
 }
 
-/// The request is with the lower driver from here on.
+/// The request is with the lower driver from here on; its queue still counts it (R-TGT-66).
 fn place_below(
     target_state: &mut super::State,
     state: &mut request::State,
@@ -264,7 +266,7 @@ fn place_below(
     state.history.note("sent to the target");
 }
 
-/// The IRP, if the request may be sent as it is (R-TGT-31, R-TGT-57).
+/// The IRP, if the request may be sent as it is: formatted (R-TGT-30, R-TGT-31), with room (R-TGT-57).
 fn sendable(call: &Call, request: &Ref<Request>, target: &Ref<Target>) -> Result<IrpRef, NtStatus> {
     let (irp, formatted) = {
         let state = request.state();
@@ -394,7 +396,8 @@ fn send_and_forget(
     Ok(())
 }
 
-/// Sends a request down and lets go of it: clean-up comes first, then the IRP goes, then N goes down (R-TGT-75).
+/// Sends a request down and lets go of it: clean-up comes first, then the IRP goes, then N goes down (R-TGT-75), so that a
+/// power-down finds nothing to ask about (R-TGT-77).
 pub fn forget_down(request: &Ref<Request>, lower: *mut DeviceObject) {
     let formatted = request.state().formatted;
     let Some(irp) = request::begin_hand_over(request) else {

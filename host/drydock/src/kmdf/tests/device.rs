@@ -216,7 +216,7 @@ rusty_fork_test! {
         assert_eq!(t.status("WdfDriverCreate", &arguments), NtStatus::INFO_LENGTH_MISMATCH);
     }
 
-    /// R-DEV-60 to R-DEV-62: the whole life of a device.
+    /// R-DEV-60, R-DEV-61, R-DEV-62: the whole life of a device, in order.
     #[test]
     fn start_sleep_wake_and_removal_call_back_in_order() {
         let t = start();

@@ -124,7 +124,7 @@ rusty_fork_test! {
         expect_end("R-QUE-68", || { t.call("WdfObjectAcquireLock", &[object]); });
     }
 
-    /// R-DEV-80, R-DEV-82 to R-DEV-84, R-DEV-87.
+    /// R-DEV-80, R-DEV-82, R-DEV-83, R-DEV-84.
     #[test]
     fn a_timer_fires_at_its_level_and_says_whether_it_was_queued() {
         let t = start();
