@@ -13,6 +13,10 @@ const STOP: u32 = code(4, BUFFERED);
 const START: u32 = code(5, BUFFERED);
 const PURGE: u32 = code(6, BUFFERED);
 
+/// How often the target is closed while it is read from: often enough to meet the few instructions of a read between the
+/// look at the target and the send.
+const ROUNDS: u32 = 4000;
+
 /// WDF_IO_TARGET_STATE.
 const STARTED: u32 = 1;
 const STOPPED: u32 = 2;
@@ -210,7 +214,7 @@ rusty_fork_test! {
         let pair = Pair::new("wdm-early", "TestEarly");
         let closing = std::sync::atomic::AtomicBool::new(true);
         std::thread::scope(|scope| {
-            for _ in 0..2 {
+            for _ in 0..3 {
                 scope.spawn(|| {
                     while closing.load(std::sync::atomic::Ordering::Relaxed) {
                         let status = pair.file().read(0, 400).status;
@@ -219,7 +223,7 @@ rusty_fork_test! {
                     }
                 });
             }
-            for _ in 0..200 {
+            for _ in 0..ROUNDS {
                 pair.file().tell(CLOSE, &[]);
                 let name = utf16(r"\Device\TestEarly");
                 assert_eq!(pair.file().control(OPEN, &name, 0).status, NtStatus::SUCCESS);
