@@ -19,12 +19,34 @@ pub struct Cx<'c, P: Place> {
 }
 
 impl<'c, P: Place> Cx<'c, P> {
+    /// The same token where it does not matter which callback this is: for code that takes locks, and is there once instead of once for each place.
+    pub fn anywhere(&mut self) -> &mut Cx<'c, Anywhere> {
+        // SAFETY: a `Cx` is made of markers alone: every place has the same layout, and `Anywhere` can do nothing this place cannot.
+        unsafe { &mut *core::ptr::from_mut(self).cast() }
+    }
+
     /// The context of the driver object, if its type is `D`. Stands for `WdfGetDriver` and `WdfObjectGetTypedContext`.
     ///
     /// IRQL: any of the places. The driver object outlives every callback of the driver (R-DEV-08).
     #[must_use]
     pub fn driver<D: Driver>(&self) -> Option<&'c D> {
         driver::context::<D>()
+    }
+}
+
+impl<'c, P: CanComplete> Cx<'c, P> {
+    /// As [`anywhere`](Self::anywhere), for code that completes requests too.
+    pub fn completing(&mut self) -> &mut Cx<'c, Completing> {
+        // SAFETY: as there; `P` can complete.
+        unsafe { &mut *core::ptr::from_mut(self).cast() }
+    }
+}
+
+impl<'c, P: CanSend> Cx<'c, P> {
+    /// As [`anywhere`](Self::anywhere), for code that sends requests too.
+    pub fn sending(&mut self) -> &mut Cx<'c, Sending> {
+        // SAFETY: as there; `P` can send.
+        unsafe { &mut *core::ptr::from_mut(self).cast() }
     }
 }
 
@@ -109,6 +131,12 @@ places! {
     Setup: Passive CanWait;
     /// Inside a wait lock: `PASSIVE_LEVEL`, nothing may be completed or sent, no further wait lock taken.
     Locked: Passive;
+        /// Not said: see [`Cx::anywhere`]. IRQL <= `DISPATCH_LEVEL`.
+    Anywhere:;
+    /// Not said, but requests may be completed: see [`Cx::completing`].
+    Completing: CanComplete;
+    /// Not said, but requests may be sent: see [`Cx::sending`].
+    Sending: CanComplete CanSend;
     /// `EvtCleanupCallback` of a context: IRQL <= `DISPATCH_LEVEL`, `PASSIVE_LEVEL` for devices (R-OBJ-19).
     Cleanup:;
 }

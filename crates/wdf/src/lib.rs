@@ -39,6 +39,7 @@ pub mod target;
 pub mod timer;
 pub mod trace;
 pub mod work_item;
+pub mod zeroed;
 
 pub use status::{FinalStatus, Status};
 pub use string::Wide;

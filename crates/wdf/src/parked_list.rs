@@ -11,7 +11,7 @@ use crate::{
     clock::Instant,
     cx::{Cx, Place},
     lock::SpinLock,
-    request::{Cell, FileKey, Kind, Owned, Parked, RawParked},
+    request::{Cell, FileKey, Kind, Owned, Parked, RawParked, RequestContext},
 };
 
 /// The part of a request's cell that a list uses. All zero is valid.
@@ -209,6 +209,19 @@ impl<K: Kind> ParkedList<K> {
     /// Takes the first request, due or not.
     pub fn take_any(&self, cx: &mut Cx<'_, impl Place>) -> Option<Parked<K>> {
         self.take(cx, |_| true)
+    }
+
+    /// Takes the first request whose context `wanted` says yes to. `wanted` runs under the list's lock.
+    pub fn take_if<T: RequestContext>(
+        &self,
+        cx: &mut Cx<'_, impl Place>,
+        mut wanted: impl FnMut(&T) -> bool,
+    ) -> Option<Parked<K>> {
+        self.take(cx, |links| {
+            // SAFETY: the list's token keeps the object while it is on the list.
+            let context = unsafe { links.token.context::<T>() };
+            context.is_some_and(&mut wanted)
+        })
     }
 
     /// Takes the first request of one open instance.

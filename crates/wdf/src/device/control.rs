@@ -81,6 +81,12 @@ fn allocate(sddl: Wide, name: Wide) -> Result<DeviceInit<'static, Control>, Stat
 pub struct ControlDevice<D: DeviceContext>(Device<D>);
 
 impl<D: DeviceContext> ControlDevice<D> {
+    /// The device, as its callbacks are given it.
+    #[must_use]
+    pub const fn device(&self) -> &Device<D> {
+        &self.0
+    }
+
     /// `WdfObjectDelete`: no new opens; the object goes when the last handle is closed (R-DEV-33). The driver cannot unload before (R-DEV-34).
     pub fn delete(self, _cx: &Cx<'_, impl Passive>) {
         // SAFETY: referenced by `self.0`; deleted once (type invariant).

@@ -82,6 +82,29 @@ impl<D: DeviceContext> Device<D> {
         // SAFETY: the WDM object lives as long as the framework's.
         unsafe { (*object).DeviceType }
     }
+
+    /// How its reads and writes carry their data: `DO_BUFFERED_IO` (4), `DO_DIRECT_IO` (16) or neither (0), which a filter has from the
+    /// device below it.
+    #[must_use]
+    pub fn io_flags(&self) -> u32 {
+        const DO_BUFFERED_OR_DIRECT: u32 = 0x4 | 0x10;
+        // SAFETY: referenced.
+        let object = unsafe {
+            call_unsafe_wdf_function_binding!(WdfDeviceWdmGetDeviceObject, self.handle())
+        };
+        // SAFETY: the WDM object lives as long as the framework's.
+        let flags = unsafe { (*object).Flags };
+        flags & DO_BUFFERED_OR_DIRECT
+    }
+
+    /// The alignment its buffers keep to, less one. Stands for `WdfDeviceGetAlignmentRequirement`.
+    #[must_use]
+    pub fn alignment(&self) -> u32 {
+        // SAFETY: referenced.
+        unsafe {
+            call_unsafe_wdf_function_binding!(WdfDeviceGetAlignmentRequirement, self.handle())
+        }
+    }
 }
 
 /// A device in the middle of being set up: created, its context not yet installed.

@@ -171,6 +171,25 @@ impl<D: DeviceContext> PnpCallbacks<D> {
         self
     }
 
+    /// `EvtDeviceUsageNotificationEx`: the device stays out of the paths of paging, hibernation and crash-dump files, and of boot: whoever
+    /// asks to have one of those on it is refused with `STATUS_NOT_SUPPORTED`. That one is taken away again is fine (filter rule 12).
+    #[must_use]
+    pub fn refuse_special_files(mut self) -> Self {
+        unsafe extern "C" fn evt(
+            _device: WDFDEVICE,
+            _kind: wdk_sys::WDF_SPECIAL_FILE_TYPE,
+            in_path: wdk_sys::BOOLEAN,
+        ) -> NTSTATUS {
+            if in_path == 0 {
+                Status::SUCCESS.raw()
+            } else {
+                Status::NOT_SUPPORTED.raw()
+            }
+        }
+        self.raw.EvtDeviceUsageNotificationEx = Some(evt);
+        self
+    }
+
     infallible! {
         /// `EvtDeviceSelfManagedIoFlush`: removal; power-managed queues are purged, the others are not yet (R-DEV-62).
         self_managed_io_flush EvtDeviceSelfManagedIoFlush Pnp;

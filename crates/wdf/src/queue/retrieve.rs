@@ -101,6 +101,51 @@ impl Queue {
         unsafe { present(cx, Status::from_raw(status), request, f) }
     }
 
+    /// Takes the first waiting request of a manual queue that `wanted` says yes to, wherever it waits, and gives it to `f`; false if there
+    /// is none. Stands for `WdfIoQueueFindRequest`, each request found being the tag of the next search, and
+    /// `WdfIoQueueRetrieveFoundRequest`.
+    ///
+    /// `wanted` is asked in the order of arrival. When a request it has seen leaves the queue meanwhile, the search begins anew and asks
+    /// again (R-QUE-98).
+    ///
+    /// # Errors
+    /// As [`retrieve_next`](Self::retrieve_next).
+    pub fn retrieve_first<P: CanComplete>(
+        &self,
+        cx: &mut Cx<'_, P>,
+        mut wanted: impl FnMut(&Found) -> bool,
+        f: impl for<'r> FnOnce(&mut Cx<'_, P>, Request<'r, Any>) -> Disposition<'r>,
+    ) -> Result<bool, Status> {
+        let mut last: Option<Found> = None;
+        loop {
+            // SAFETY: of any open instance.
+            let found = match unsafe { find(self, last.as_ref(), core::ptr::null_mut()) } {
+                // The request the walk stood at has left the queue: from the head again (R-QUE-98).
+                Err(Status::NOT_FOUND) if last.is_some() => {
+                    last = None;
+                    continue;
+                }
+                found => found?,
+            };
+            let Some(found) = found else {
+                return Ok(false);
+            };
+            if !wanted(&found) {
+                last = Some(found);
+                continue;
+            }
+            let Some(request) = retrieve_found(self, &found)? else {
+                // It left the queue meanwhile: look again.
+                last = None;
+                continue;
+            };
+            drop(found);
+            // SAFETY: owned since this retrieval (R-QUE-99).
+            let _gone = f(cx, unsafe { Request::present(request) });
+            return Ok(true);
+        }
+    }
+
     /// Takes the first waiting request of a manual queue if `wanted` says so, and gives it to `f`.
     /// Stands for `WdfIoQueueFindRequest` and `WdfIoQueueRetrieveFoundRequest`: a request that is not wanted stays where it is, and where
     /// its handle's clean-up finds it (R-CAN-60).

@@ -170,6 +170,12 @@ impl<'r> Buffered<'_, 'r> {
         self.output != 0
     }
 
+    /// Whether the requestor has room for `bytes` of output.
+    #[must_use]
+    pub const fn has_room(&self, bytes: usize) -> bool {
+        self.output >= bytes
+    }
+
     /// The output; overwrites the input.
     pub fn output(&mut self) -> Output<'_, 'r> {
         Output::new(self.at, self.output)

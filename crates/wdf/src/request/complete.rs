@@ -137,6 +137,23 @@ impl<'r, K: Kind> Request<'r, K> {
         Disposition::gone()
     }
 
+    /// Completes and tells the requestor of `bytes` at most, where the lower driver left more in Information.
+    /// Stands for `WdfRequestGetInformation` and `WdfRequestCompleteWithInformation`.
+    pub fn complete_at_most(
+        self,
+        _cx: &Cx<'_, impl CanComplete>,
+        status: impl Into<FinalStatus>,
+        bytes: usize,
+    ) -> Disposition<'r> {
+        // SAFETY: owned.
+        let left =
+            unsafe { call_unsafe_wdf_function_binding!(WdfRequestGetInformation, self.handle()) };
+        let information = usize::try_from(left).map_or(bytes, |left| left.min(bytes));
+        // SAFETY: owned; no more is claimed than the lower driver claimed.
+        unsafe { complete_with(self.into_raw(), status.into(), information) };
+        Disposition::gone()
+    }
+
     /// `WdfRequestCompleteWithInformation` with Information 0.
     pub fn complete_empty(
         self,

@@ -23,6 +23,7 @@ mod complete;
 mod held;
 mod kind;
 mod memory;
+mod origin;
 mod own;
 mod own_format;
 mod own_pool;

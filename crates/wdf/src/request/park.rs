@@ -9,7 +9,7 @@ use core::{marker::PhantomData, mem::ManuallyDrop, ptr::NonNull};
 use wdk_sys::{WDFREQUEST, WDFREQUEST__, call_unsafe_wdf_function_binding};
 
 use super::{
-    Canceled, Disposition, Kind, Request,
+    Canceled, Disposition, Kind, Request, RequestContext,
     cell::Cell,
     complete::finish,
     state::{Claimed, Generation},
@@ -67,6 +67,18 @@ impl RawParked {
         request: core::ptr::null_mut(),
         parking: Generation::NONE,
     };
+
+    /// The driver's context on the request.
+    ///
+    /// # Safety
+    /// The token this was made of has not been dropped: its reference keeps the object for `'a`.
+    pub(crate) unsafe fn context<'a, T: RequestContext>(self) -> Option<&'a T> {
+        if self.request.is_null() {
+            return None;
+        }
+        // SAFETY: contract of this function.
+        unsafe { super::request_context::<T>(self.request) }
+    }
 }
 
 /// A request taken back.

@@ -13,6 +13,7 @@ use crate::{
     cx::{self, CanSend, CanWait, Cx, Done},
     device::{self, Device, DeviceContext},
     object::ObjectRef,
+    preprocess::current_location,
     request::{Cell, Disposition, Kind, Leaving, Request, SentToken, came_back, finish},
 };
 
@@ -231,6 +232,32 @@ impl<'r, K: Kind> Formatted<'r, '_, K> {
         let completion = Completion::of_sync(Status::from_raw(status), information);
         // SAFETY: owned again, under the same brand.
         Ok((unsafe { Request::present(request) }, completion))
+    }
+
+    /// Asks the target for `bytes` at most, if it is a read or write: writes the length of the location just formatted.
+    pub fn ask_at_most(self, bytes: u32) -> Self {
+        const READ: u8 = 3;
+        const WRITE: u8 = 4;
+        let request = self.request.handle();
+        // SAFETY: owned, so it has an IRP (R-REQ-49).
+        let irp = unsafe { call_unsafe_wdf_function_binding!(WdfRequestWdmGetIrp, request) };
+        // SAFETY: the IRP of an owned request is valid and has a current stack location.
+        let current = unsafe { current_location(irp) };
+        // SAFETY: formatted for a device below: its IRP has a location left, in front of the current one (type invariant).
+        let next = unsafe { current.sub(1) };
+        // SAFETY: in bounds, valid for reads.
+        let major = unsafe { (*next).MajorFunction };
+        if major == READ || major == WRITE {
+            // SAFETY: in bounds; every arm of the union is inside it. Read and write have their length at the same place.
+            let parameters = unsafe { &raw mut (*next).Parameters };
+            // SAFETY: the arm of a read or write.
+            let length = unsafe { &raw mut (*parameters).Read.Length };
+            // SAFETY: a field of the location this value may write.
+            let asked = unsafe { length.read() };
+            // SAFETY: as above.
+            unsafe { length.write(asked.min(bytes)) };
+        }
+        self
     }
 
     /// The request again, unsent.
