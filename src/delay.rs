@@ -1,56 +1,49 @@
-//! Delaying: requests are parked, cancelable, until their time has come; then the pump sends them.
+//! Parked requests: delayed until their time has come, or dropped until somebody cancels them. Their cancel handlers own them when a
+//! cancellation wins; otherwise the pump takes them back and sends them.
+//!
+//! Three lists, because three things are asked of them: what keeps its place among the requests of its handle is in the order of
+//! handles; what was delayed `free` is not; what was dropped has no time of its own.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
+use ferry_abi::control::{EventKind, Place};
 use wdf::{
     Status,
-    clock::{Instant, Span},
-    cx::{CanComplete, CanSend, Cancel, Cx, Io, Work},
+    clock::Instant,
+    cx::{CanComplete, Cancel, Cx, Io, Work},
     device::Device,
+    parked_list::ParkedList,
     request::{Any, Canceled, Disposition, FileKey, OnCancel, ParkError, Request, Unparked},
 };
 
-use crate::{device::Crossing, forward::forward, order::Waits};
+use crate::{
+    device::Crossing, end, forward, observe, order::Waits, passage::Passage, rules::Verdict,
+};
 
-/// What is delayed from now on. Changed under the registry's lock, read anywhere.
-#[derive(Default)]
-pub(crate) struct DelayRule {
-    /// Operations delayed; 0: no delay.
-    ops: AtomicU32,
-    /// For how long.
-    millis: AtomicU32,
-    /// The control handle that set it.
-    owner: AtomicU64,
+/// The parked requests of a device.
+pub(crate) struct ParkedLists {
+    /// Those that keep their place.
+    pub(crate) kept: ParkedList<Any>,
+    /// Those that do not.
+    pub(crate) free: ParkedList<Any>,
+    /// Those that were dropped.
+    pub(crate) dropped: ParkedList<Any>,
 }
 
-impl DelayRule {
-    /// Whether such a request is delayed.
-    pub(crate) fn matches(&self, op: u32) -> bool {
-        self.ops.load(Ordering::Acquire) & op != 0
-    }
-
-    /// A new rule instead of the old one. What is parked keeps its time.
-    pub(crate) fn set(&self, owner: u64, ops: u32, millis: u32) {
-        self.millis.store(millis, Ordering::Relaxed);
-        self.owner.store(owner, Ordering::Relaxed);
-        self.ops.store(ops, Ordering::Release);
-    }
-
-    /// No delay from now on. What is parked keeps its time.
-    pub(crate) fn end(&self) {
-        self.ops.store(0, Ordering::Release);
-    }
-
-    /// Whether that control handle set the last delay.
-    pub(crate) fn is_of(&self, owner: u64) -> bool {
-        self.owner.load(Ordering::Relaxed) == owner
+impl ParkedLists {
+    pub(crate) fn new() -> Result<Self, Status> {
+        Ok(Self {
+            kept: ParkedList::new()?,
+            free: ParkedList::new()?,
+            dropped: ParkedList::new()?,
+        })
     }
 }
 
-/// Gets a delayed request that was canceled.
-struct Delayed;
+/// Gets a delayed request that was canceled, and with it its place in the order.
+struct Kept;
+/// Gets a request without a place in the order that was canceled.
+struct Loose;
 
-impl OnCancel<Any> for Delayed {
+impl OnCancel<Any> for Kept {
     type Device = Crossing;
 
     fn canceled<'r>(
@@ -58,116 +51,249 @@ impl OnCancel<Any> for Delayed {
         device: &Device<Crossing>,
         request: Canceled<'r, Any>,
     ) -> Disposition<'r> {
-        device.delayed.remove(cx, &request);
-        cancel(cx, device, request)
+        device.parked.kept.remove(cx, &request);
+        end::canceled(cx.completing(), device, request, Some(Waits::Delayed))
     }
 }
 
-/// Completes a request whose cancellation came while it was delayed.
-pub(crate) fn cancel<'r>(
-    cx: &mut Cx<'_, impl CanComplete>,
-    device: &Crossing,
-    request: Canceled<'r, Any>,
-) -> Disposition<'r> {
-    device.counters.canceled.count();
-    device.order.leave(cx, request.file_key(), Waits::Delayed);
-    request.complete(cx, Status::CANCELLED)
-}
+impl OnCancel<Any> for Loose {
+    type Device = Crossing;
 
-/// Sends a request that is delayed no longer.
-fn send<'r>(
-    cx: &mut Cx<'_, impl CanSend>,
-    device: &Crossing,
-    request: Request<'r, Any>,
-) -> Disposition<'r> {
-    let handle = request.file_key();
-    let gone = forward(cx, device, request);
-    // Not before: what comes now must find it still on its way.
-    device.order.leave(cx, handle, Waits::Delayed);
-    gone
-}
-
-/// Completes a request that is delayed no longer, and will not be sent.
-pub(crate) fn give_up<'r>(
-    cx: &mut Cx<'_, impl CanComplete>,
-    device: &Crossing,
-    request: Request<'r, Any>,
-    status: Status,
-) -> Disposition<'r> {
-    if status == Status::CANCELLED {
-        device.counters.canceled.count();
-    } else {
-        device.counters.failed.count();
+    fn canceled<'r>(
+        cx: &mut Cx<'_, Cancel>,
+        device: &Device<Crossing>,
+        request: Canceled<'r, Any>,
+    ) -> Disposition<'r> {
+        if !device.parked.free.remove(cx, &request) {
+            device.parked.dropped.remove(cx, &request);
+        }
+        end::canceled(cx.completing(), device, request, None)
     }
-    device.order.leave(cx, request.file_key(), Waits::Delayed);
-    request.complete_empty(cx, status)
 }
 
-/// Parks the request: for as long as the rule says if it matches, in any case behind what its handle has parked already.
-pub(crate) fn park<'r>(
+/// Parks the request until `due`, where [`Crossing::enter`] has noted it: in any case behind what its handle has parked already.
+pub(crate) fn keep<'r>(
     cx: &mut Cx<'_, Io>,
     device: &Device<Crossing>,
     request: Request<'r, Any>,
-    handle: FileKey,
-    matches: bool,
+    due: Instant,
+    rule: Option<&Verdict>,
 ) -> Disposition<'r> {
-    let now = Instant::now();
-    let own = if matches {
-        now.after(Span::from_millis(
-            device.delay.millis.load(Ordering::Relaxed),
-        ))
-    } else {
-        now
-    };
+    let handle = request.file_key();
     // None: the last one before it is being sent at this moment.
-    let due = device
-        .delayed
-        .last_due_of(cx, handle)
-        .map_or(own, |last| last.max(own));
+    let last = handle.and_then(|handle| device.parked.kept.last_due_of(cx, handle));
+    let due = last.map_or(due, |last| last.max(due));
     device.counters.delayed.count();
-    match request.park::<Delayed>() {
+    let list = &device.parked.kept;
+    park::<Kept>(cx, device, request, list, (due, rule), Some(Waits::Delayed))
+}
+
+/// Parks the request until `due`, out of order.
+pub(crate) fn free<'r>(
+    cx: &mut Cx<'_, Io>,
+    device: &Device<Crossing>,
+    request: Request<'r, Any>,
+    due: Instant,
+    rule: &Verdict,
+) -> Disposition<'r> {
+    device.counters.delayed.count();
+    park::<Loose>(
+        cx,
+        device,
+        request,
+        &device.parked.free,
+        (due, Some(rule)),
+        None,
+    )
+}
+
+/// Parks the request until it is canceled, or until its rule ends.
+pub(crate) fn drop<'r>(
+    cx: &mut Cx<'_, Io>,
+    device: &Device<Crossing>,
+    request: Request<'r, Any>,
+    rule: &Verdict,
+) -> Disposition<'r> {
+    device.counters.dropped.count();
+    park::<Loose>(
+        cx,
+        device,
+        request,
+        &device.parked.dropped,
+        (Instant::NEVER, Some(rule)),
+        None,
+    )
+}
+
+fn park<'r, C: OnCancel<Any, Device = Crossing>>(
+    cx: &mut Cx<'_, Io>,
+    device: &Device<Crossing>,
+    request: Request<'r, Any>,
+    list: &ParkedList<Any>,
+    (due, rule): (Instant, Option<&Verdict>),
+    waits: Option<Waits>,
+) -> Disposition<'r> {
+    let dropped = due == Instant::NEVER;
+    let handle = request.file_key();
+    if let Some(passage) = request.context::<Passage>() {
+        passage.keep(due, rule);
+    }
+    let (place, event) = if dropped {
+        (Place::Dropped, EventKind::Dropped)
+    } else {
+        (Place::Delayed, EventKind::Delayed)
+    };
+    observe::note(cx, device, request.context::<Passage>(), place, event);
+    match request.park::<C>() {
         Ok((parked, token)) => {
             // Not on the list: canceled already, and its handler has it.
-            if device.delayed.insert(cx, token, due, Some(handle)) {
-                device.alarm.ask(cx, due);
-                if device.is_leaving() {
+            if list.insert(cx, token, due, handle) {
+                if !dropped {
+                    device.alarm.ask(cx, due);
+                }
+                let ended =
+                    rule.is_some_and(|rule| !device.shelf.rules.lives((rule.id, rule.tally)));
+                if ended {
+                    device.make_due(cx);
+                }
+                if ended || device.is_leaving() {
                     device.pump.wake();
                 }
             }
             parked
         }
-        Err(ParkError::Canceled(request)) => cancel(cx, device, request),
-        Err(ParkError::NotParkable(request, _)) => {
-            device.counters.delayed.uncount();
-            send(cx, device, request)
+        Err(ParkError::Canceled(request)) => end::canceled(cx.completing(), device, request, waits),
+        Err(ParkError::NotParkable(request, status)) => {
+            end::failed(cx.completing(), device, request, status, waits)
         }
+    }
+}
+
+impl Crossing {
+    /// A rule has ended: what is delayed in order goes at once, all of it, because one request cannot go before those it waits behind. The caller
+    /// wakes the pump, which finds out itself what else the rule kept.
+    pub(crate) fn make_due(&self, cx: &mut Cx<'_, impl wdf::cx::Place>) {
+        self.parked.kept.make_due(cx, Instant::now());
     }
 }
 
 /// Sends what is due and says when the next one will be. Only the pump calls it.
 pub(crate) fn drain(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) -> Option<Instant> {
-    loop {
-        if device.is_leaving() {
-            // Parked after the flush of the removal had looked.
-            flush(cx, device, Status::DEVICE_NOT_CONNECTED);
-            return None;
-        }
-        let Some(token) = device.delayed.take_due(cx, Instant::now()) else {
-            return device.delayed.next_due(cx);
+    if device.is_leaving() {
+        // Parked after the flush of the removal had looked.
+        flush(cx, device);
+        return None;
+    }
+    let (kept, free) = (&device.parked.kept, &device.parked.free);
+    let next = [
+        due(cx, device, kept, Some(Waits::Delayed)),
+        due(cx, device, free, None),
+    ];
+    // What a rule that has ended kept beside the order.
+    for list in [free, &device.parked.dropped] {
+        let ended = |passage: &Passage| {
+            passage
+                .rule()
+                .is_some_and(|rule| !device.shelf.rules.lives(rule))
         };
-        token.unpark(cx, |cx, request| match request {
-            Unparked::Owned(request) => send(cx, device, request),
-            Unparked::Canceled(request) => cancel(cx, device, request),
-        });
+        while !list.is_empty(cx)
+            && let Some(admitted) = device.admit_waiting(true)
+        {
+            let mut admitted = Some(admitted);
+            let Some(token) = list.take_if(cx, ended) else {
+                give_back(device, &mut admitted);
+                break;
+            };
+            resume(cx, device, token, &mut admitted, None);
+        }
+    }
+    next.into_iter().flatten().min()
+}
+
+fn give_back(device: &Crossing, admitted: &mut Option<crate::limit::Admitted>) {
+    if let Some(unused) = admitted.take() {
+        unused.give_back(device);
     }
 }
 
-/// Ends every delayed request with `status`: the device is going.
-pub(crate) fn flush(cx: &mut Cx<'_, impl CanComplete>, device: &Crossing, status: Status) {
-    while let Some(token) = device.delayed.take_any(cx) {
-        token.unpark(cx, |cx, request| match request {
-            Unparked::Owned(request) => give_up(cx, device, request, status),
-            Unparked::Canceled(request) => cancel(cx, device, request),
-        });
+/// Sends what of a list is due; when the next one will be.
+fn due(
+    cx: &mut Cx<'_, Work>,
+    device: &Device<Crossing>,
+    list: &ParkedList<Any>,
+    waits: Option<Waits>,
+) -> Option<Instant> {
+    loop {
+        let due = list.next_due(cx)?;
+        if due > Instant::now() {
+            return Some(due);
+        }
+        // No room below: the completion that makes some wakes the pump.
+        let mut admitted = Some(device.admit_waiting(true)?);
+        match list.take_due(cx, Instant::now()) {
+            Some(token) => resume(cx, device, token, &mut admitted, waits),
+            None => give_back(device, &mut admitted),
+        }
+    }
+}
+
+/// Takes a parked request back and sends it, unless its cancellation was first.
+fn resume(
+    cx: &mut Cx<'_, Work>,
+    device: &Device<Crossing>,
+    token: wdf::request::Parked<Any>,
+    admitted: &mut Option<crate::limit::Admitted>,
+    waits: Option<Waits>,
+) {
+    token.unpark(cx, |cx, request| match (request, admitted.take()) {
+        (Unparked::Owned(request), Some(admitted)) => {
+            forward::waited(cx, device, request, admitted, waits)
+        }
+        (Unparked::Owned(request), None) => end::give_up(cx.completing(), device, request, waits),
+        (Unparked::Canceled(request), right) => {
+            *admitted = right;
+            end::canceled(cx.completing(), device, request, waits)
+        }
+    });
+    give_back(device, admitted);
+}
+
+/// Ends every parked request: the device is going.
+pub(crate) fn flush(cx: &mut Cx<'_, impl CanComplete>, device: &Crossing) {
+    let parked = &device.parked;
+    for (list, waits) in [
+        (&parked.kept, Some(Waits::Delayed)),
+        (&parked.free, None),
+        (&parked.dropped, None),
+    ] {
+        while let Some(token) = list.take_any(cx) {
+            token.unpark(cx, |cx, request| match request {
+                Unparked::Owned(request) => end::give_up(cx.completing(), device, request, waits),
+                Unparked::Canceled(request) => {
+                    end::canceled(cx.completing(), device, request, waits)
+                }
+            });
+        }
+    }
+}
+
+/// Ends the parked requests of a handle that was closed.
+pub(crate) fn close(cx: &mut Cx<'_, impl CanComplete>, device: &Crossing, handle: FileKey) {
+    let parked = &device.parked;
+    for (list, waits) in [
+        (&parked.kept, Some(Waits::Delayed)),
+        (&parked.free, None),
+        (&parked.dropped, None),
+    ] {
+        while let Some(token) = list.take_of(cx, handle) {
+            token.unpark(cx, |cx, request| match request {
+                Unparked::Owned(request) => {
+                    end::failed(cx.completing(), device, request, Status::CANCELLED, waits)
+                }
+                Unparked::Canceled(request) => {
+                    end::canceled(cx.completing(), device, request, waits)
+                }
+            });
+        }
     }
 }

@@ -2,60 +2,114 @@
 
 use core::{
     num::NonZeroU32,
-    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
+use ferry_abi::control::MAX_PROBE;
 use wdf::{
     Status,
     context::{Context, TypeInfo},
     cx::{Cx, Pnp, Setup},
     device::{Added, Device, DeviceContext, DeviceInit, PnpCallbacks, Undecided},
-    parked_list::ParkedList,
+    memory::Memory,
     preprocess::Major,
     queue::{Queue, QueueConfig},
-    request::{Any, RequestContext},
+    request::{OwnRequest, Slot},
     target::Target,
     timer::Alarm,
+    zeroed::Zeroed,
 };
+use zerocopy::FromZeros;
 
 use crate::{
-    Ferry, delay::DelayRule, dispatch, hold, hold::HoldRule, order::Order, pump, pump::Pump,
-    removal, skip, stats::Counters,
+    Ferry,
+    attention::{self, Attention},
+    delay::ParkedLists,
+    dispatch, hold,
+    hold::Grant,
+    latency::Latencies,
+    limit, observe,
+    order::{ENTRIES, Entry, Order},
+    passage::Passage,
+    pump,
+    pump::Pump,
+    removal,
+    rules::Rules,
+    settings::Settings,
+    skip,
+    split::Journeys,
+    stats::Counters,
 };
 
 /// Number of the next device. Never 0.
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
+/// What of a device is too large for a kernel stack.
+#[derive(FromZeros)]
+pub(crate) struct Shelf {
+    /// What controllers want done to which requests.
+    pub(crate) rules: Rules,
+    /// How much waits of which handle.
+    pub(crate) order: [Entry; ENTRIES],
+    /// How long observed requests took.
+    pub(crate) latencies: Latencies,
+    /// Observed requests in flight.
+    pub(crate) table: observe::Table,
+}
+
 /// The context of a filter device.
 pub(crate) struct Crossing {
     /// Never reused while the driver is loaded, unless 2^32 devices came and went.
     pub(crate) id: NonZeroU32,
+    /// Whether anything at all is to be done about a request.
+    pub(crate) attention: Attention,
     /// The next device of the stack.
     pub(crate) lower: Target,
+    /// What has passed.
+    pub(crate) counters: Counters,
     /// Requests that wait to be released.
     pub(crate) held: Queue,
-    /// Requests that wait for their time.
-    pub(crate) delayed: ParkedList<Any>,
-    /// Wakes the pump when the first of either is due.
+    /// Requests that wait for the limit.
+    pub(crate) backlog: Queue,
+    /// How many those are, and are about to be.
+    pub(crate) backlogged: AtomicU32,
+    /// Requests that wait for their time, or for their cancellation.
+    pub(crate) parked: ParkedLists,
+    /// Transfers that are below in chunks.
+    pub(crate) journeys: Journeys,
+    /// Wakes the pump when the first of them is due.
     pub(crate) alarm: Alarm,
     /// Sends what has waited.
     pub(crate) pump: Pump,
-    /// What is held from now on.
-    pub(crate) hold: HoldRule,
-    /// What is delayed from now on.
-    pub(crate) delay: DelayRule,
     /// Which handles have something waiting.
     pub(crate) order: Order,
-    /// What has passed.
-    pub(crate) counters: Counters,
-    /// The device is going: nothing waits any more.
-    pub(crate) leaving: AtomicBool,
+    /// What is set beside the rules.
+    pub(crate) settings: Settings,
+    /// Number of the next request that is held.
+    pub(crate) tickets: AtomicU64,
+    /// What an operator lets go of what is held, whichever rule holds it.
+    pub(crate) released: Grant,
+    /// Number of the last look through the held queue.
+    pub(crate) scans: AtomicU32,
+    /// The rule of the last hold and of the last delay that were set without saying which.
+    pub(crate) hold_rule: AtomicU32,
+    pub(crate) delay_rule: AtomicU32,
+    /// Observers, one bit each.
+    pub(crate) observers: AtomicU32,
+    /// The request a probe sends, unless one is under way.
+    pub(crate) prober: Slot<OwnRequest>,
+    /// Where what it reads goes, to be thrown away.
+    pub(crate) probed: Memory,
+    /// Aborts at work.
+    pub(crate) aborting: AtomicU32,
+    /// Everything large.
+    pub(crate) shelf: Zeroed<Shelf>,
 }
 
 impl Crossing {
     /// Whether the device is going.
     pub(crate) fn is_leaving(&self) -> bool {
-        self.leaving.load(Ordering::Acquire)
+        self.attention.has(attention::LEAVING)
     }
 }
 
@@ -65,24 +119,6 @@ impl Context for Crossing {
         &INFO
     }
 }
-
-/// What ferry notes on a request.
-#[derive(Default)]
-pub(crate) struct Passage {
-    /// When a held request is released by itself, in units of the clock.
-    pub(crate) release_at: AtomicU64,
-    /// Which hold keeps it: how many had ended before.
-    pub(crate) hold: AtomicU32,
-}
-
-impl Context for Passage {
-    fn info() -> &'static TypeInfo<Self> {
-        static INFO: TypeInfo<Passage> = TypeInfo::new(c"Passage");
-        &INFO
-    }
-}
-
-impl RequestContext for Passage {}
 
 impl DeviceContext for Crossing {
     type Request = Passage;
@@ -100,33 +136,55 @@ pub(crate) fn add<'i>(
         Major::DeviceControl,
         Major::InternalDeviceControl,
     ] {
-        init.preprocess(major, skip::raw_addresses_and_paging)?;
+        init.preprocess(major, skip::decide)?;
     }
     init.preprocess(Major::Cleanup, removal::handle_closed)?;
     init.pnp(
         PnpCallbacks::new()
             .self_managed_io_init(started)
             .self_managed_io_flush(removal::flush)
-            .self_managed_io_cleanup(removal::gone),
+            .self_managed_io_cleanup(removal::gone)
+            .refuse_special_files(),
     );
     let device = init.create::<Crossing>(cx)?;
     let held = QueueConfig::manual()
         .canceled_on_queue(hold::canceled)
         .stop(removal::stop)
         .create(cx, &device)?;
+    let backlog = QueueConfig::manual()
+        .canceled_on_queue(limit::canceled)
+        .stop(removal::stop)
+        .create(cx, &device)?;
+    let lower = device.target()?;
+    let own = OwnRequest::new(&lower)?;
+    own.allocate_timer()?;
+    let prober = Slot::new();
+    drop(prober.put(own));
     let crossing = Crossing {
         id: NonZeroU32::new(NEXT.fetch_add(1, Ordering::Relaxed))
             .ok_or(Status::INSUFFICIENT_RESOURCES)?,
-        lower: device.target()?,
+        attention: Attention::default(),
+        journeys: Journeys::new(cx, &lower)?,
+        lower,
+        counters: Counters::default(),
         held,
-        delayed: ParkedList::new()?,
+        backlog,
+        backlogged: AtomicU32::new(0),
+        parked: ParkedLists::new()?,
         alarm: Alarm::new(cx, &device, pump::alarm)?,
         pump: Pump::new(cx, &device)?,
-        hold: HoldRule::default(),
-        delay: DelayRule::default(),
         order: Order::new()?,
-        counters: Counters::default(),
-        leaving: AtomicBool::new(false),
+        settings: Settings::default(),
+        tickets: AtomicU64::new(1),
+        released: Grant::new_zeroed(),
+        scans: AtomicU32::new(0),
+        hold_rule: AtomicU32::new(0),
+        delay_rule: AtomicU32::new(0),
+        observers: AtomicU32::new(0),
+        prober,
+        probed: Memory::new(cx, &device, *b"Fprb", MAX_PROBE as usize)?,
+        aborting: AtomicU32::new(0),
+        shelf: Zeroed::new(cx, &device, *b"Fshe")?,
     };
     QueueConfig::parallel(None)
         .default_queue()
@@ -144,6 +202,9 @@ fn started(cx: &mut Cx<'_, Pnp>, device: &Device<Crossing>) -> Result<(), Status
     let ferry = cx.driver::<Ferry>().ok_or(Status::DEVICE_NOT_READY)?;
     ferry
         .registry
-        .with(cx, |registry, cx| registry.add(cx, device.clone()));
+        .with(cx, |registry, cx| registry.add(cx, ferry, device.clone()));
+    if ferry.lacks_control() {
+        device.pump.wake();
+    }
     Ok(())
 }

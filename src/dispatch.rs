@@ -1,13 +1,20 @@
-//! Where requests arrive, and what becomes of each: forwarded, held or delayed.
+//! Where requests arrive. A device of which nobody has asked anything sends them on at once; else [`arrive`] decides.
 
 use ferry_abi::control::ops;
 use wdf::{
     cx::{Cx, Io},
     device::Device,
-    request::{Any, Disposition, InternalIoctl, Ioctl, Read, Request, Write},
+    request::{
+        Disposition, InternalIoctl, Ioctl, IoctlParameters, Read, Request, TransferParameters,
+        Write,
+    },
 };
 
-use crate::{delay, device::Crossing, forward::forward, hold, order::Waits};
+use crate::{
+    arrive::{Shape, arrive},
+    device::Crossing,
+    forward,
+};
 
 pub(crate) fn read<'r>(
     cx: &mut Cx<'_, Io>,
@@ -15,7 +22,11 @@ pub(crate) fn read<'r>(
     request: Request<'r, Read>,
 ) -> Disposition<'r> {
     device.counters.reads.count();
-    carry(cx, device, request.any(), ops::READ)
+    if device.attention.is_quiet() {
+        return forward::plain(cx, device, request.any());
+    }
+    let shape = transfer(ops::READ, request.parameters());
+    arrive(cx, device, request.any(), &shape)
 }
 
 pub(crate) fn write<'r>(
@@ -24,7 +35,11 @@ pub(crate) fn write<'r>(
     request: Request<'r, Write>,
 ) -> Disposition<'r> {
     device.counters.writes.count();
-    carry(cx, device, request.any(), ops::WRITE)
+    if device.attention.is_quiet() {
+        return forward::plain(cx, device, request.any());
+    }
+    let shape = transfer(ops::WRITE, request.parameters());
+    arrive(cx, device, request.any(), &shape)
 }
 
 pub(crate) fn ioctl<'r>(
@@ -33,45 +48,41 @@ pub(crate) fn ioctl<'r>(
     request: Request<'r, Ioctl>,
 ) -> Disposition<'r> {
     device.counters.controls.count();
-    carry(cx, device, request.any(), ops::CONTROL)
+    if device.attention.is_quiet() {
+        return forward::plain(cx, device, request.any());
+    }
+    let shape = control(ops::CONTROL, request.parameters());
+    arrive(cx, device, request.any(), &shape)
 }
 
-/// Internal controls are other drivers' business: never held, never delayed (filter rules 13 and 17).
+/// Internal controls are other drivers' business: nothing keeps them (filter rules 13 and 17).
 pub(crate) fn internal_ioctl<'r>(
     cx: &mut Cx<'_, Io>,
     device: &Device<Crossing>,
     request: Request<'r, InternalIoctl>,
 ) -> Disposition<'r> {
     device.counters.internal.count();
-    forward(cx, device, request.any())
+    if device.attention.is_quiet() {
+        return forward::plain(cx, device, request.any());
+    }
+    let shape = control(ops::INTERNAL, request.parameters());
+    arrive(cx, device, request.any(), &shape)
 }
 
-/// Only what a program's handle waits for is ever kept: the kernel's own requests pass (filter rule 13).
-fn carry<'r>(
-    cx: &mut Cx<'_, Io>,
-    device: &Device<Crossing>,
-    request: Request<'r, Any>,
-    op: u32,
-) -> Disposition<'r> {
-    let wanted = if device.hold.matches(op) {
-        Some(Waits::Held)
-    } else if device.delay.matches(op) {
-        Some(Waits::Delayed)
-    } else {
-        None
-    };
-    if (wanted.is_none() && device.order.is_idle())
-        || device.is_leaving()
-        || !request.is_from_user_mode()
-    {
-        return forward(cx, device, request);
+fn transfer(op: u32, parameters: TransferParameters) -> Shape {
+    Shape {
+        op,
+        code: 0,
+        length: parameters.length as u64,
+        offset: parameters.offset.cast_unsigned(),
     }
-    let Some(handle) = request.file_key() else {
-        return forward(cx, device, request);
-    };
-    match device.order.enter(cx, handle, wanted) {
-        Some(Waits::Held) => hold::keep(cx, device, request, wanted == Some(Waits::Held)),
-        Some(Waits::Delayed) => delay::park(cx, device, request, handle, wanted.is_some()),
-        None => forward(cx, device, request),
+}
+
+fn control(op: u32, parameters: IoctlParameters) -> Shape {
+    Shape {
+        op,
+        code: parameters.code,
+        length: parameters.input.max(parameters.output) as u64,
+        offset: 0,
     }
 }

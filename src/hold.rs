@@ -1,99 +1,103 @@
-//! Holding: requests wait in the held queue until they are released, grow too old, or are canceled there.
+//! Holding: requests wait in the held queue until they are released, grow too old, their rule ends, or they are canceled there.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::{
+    cell::Cell,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+};
 
+use ferry_abi::control::{EventKind, Place};
 use wdf::{
-    Status,
-    clock::{Instant, Span},
+    clock::Instant,
     cx::{Cancel, Cx, Io, Work},
     device::Device,
-    queue::{Found, Retrieved},
+    queue::Found,
     request::{Any, Canceled, Disposition, Request},
 };
+use zerocopy::FromZeros;
 
 use crate::{
-    device::{Crossing, Passage},
-    forward::forward,
-    order::Waits,
+    device::Crossing, end, forward, limit::Admitted, observe, order::Waits, passage::Passage,
+    rules::Verdict,
 };
 
-/// What is held from now on, and how much may go. Changed under the registry's lock, read anywhere.
-#[derive(Default)]
-pub(crate) struct HoldRule {
-    /// Operations held; 0: no hold.
-    ops: AtomicU32,
-    /// Milliseconds after which a request is released by itself.
-    max_age_ms: AtomicU32,
-    /// The control handle that set it.
-    owner: AtomicU64,
-    /// Held requests that may go although the hold lasts.
-    released: AtomicU32,
-    /// How many holds have ended. What one of them kept may go, whatever hold is set before the pump runs.
-    ended: AtomicU32,
+/// What an operator lets go: so many of those that waited when he said so. All zero: nothing.
+#[derive(FromZeros)]
+pub(crate) struct Grant {
+    /// How many.
+    count: AtomicU32,
+    unused: AtomicU32,
+    /// The youngest that was meant.
+    ticket: AtomicU64,
 }
 
-impl HoldRule {
-    /// Whether such a request is held.
-    pub(crate) fn matches(&self, op: u32) -> bool {
-        self.ops.load(Ordering::Acquire) & op != 0
+impl Grant {
+    /// `count` more, of those up to `ticket`. The caller wakes the pump.
+    pub(crate) fn give(&self, count: u32, ticket: u64) {
+        self.ticket.store(ticket, Ordering::Release);
+        self.count.fetch_add(count, Ordering::AcqRel);
     }
 
-    fn is_on(&self) -> bool {
-        self.ops.load(Ordering::Acquire) != 0
+    /// None.
+    pub(crate) fn take_back(&self) {
+        self.count.store(0, Ordering::Release);
     }
 
-    /// A new rule instead of the old one. The caller wakes the pump.
-    pub(crate) fn set(&self, owner: u64, ops: u32, max_age_ms: u32) {
-        self.max_age_ms.store(max_age_ms, Ordering::Relaxed);
-        self.owner.store(owner, Ordering::Relaxed);
-        self.ops.store(ops, Ordering::Release);
+    fn count(&self) -> u32 {
+        self.count.load(Ordering::Acquire)
     }
 
-    /// No hold. The caller wakes the pump, which releases everything.
-    pub(crate) fn end(&self) {
-        self.ops.store(0, Ordering::Release);
-        self.ended.fetch_add(1, Ordering::AcqRel);
+    /// Whether a request of that ticket is meant.
+    fn means(&self, ticket: u64) -> bool {
+        self.count() != 0 && ticket <= self.ticket.load(Ordering::Acquire)
     }
 
-    /// Whether a hold that kept a request when `ended` had ended before still lasts.
-    fn lasts(&self, ended: u32) -> bool {
-        self.is_on() && self.ended.load(Ordering::Acquire) == ended
+    /// Uses one up.
+    fn take(&self) {
+        let take = |count: u32| count.checked_sub(1);
+        _ = self
+            .count
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
     }
 
-    /// Whether that control handle set the last hold.
-    pub(crate) fn is_of(&self, owner: u64) -> bool {
-        self.owner.load(Ordering::Relaxed) == owner
-    }
-
-    /// Lets `count` more go. The caller wakes the pump.
-    pub(crate) fn release(&self, count: u32) {
-        self.released.fetch_add(count, Ordering::AcqRel);
+    /// Nobody waits any more of those that were meant: `seen` of them were still to go. More may have been given since.
+    fn forget(&self, seen: u32) {
+        let take = |count: u32| count.checked_sub(seen);
+        if seen != 0 {
+            _ = self
+                .count
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
+        }
     }
 }
 
-/// Puts the request into the held queue: until it is released if the hold matches it, else only until nothing is before it.
+/// Puts the request into the held queue, where [`Crossing::enter`] has noted it: until `due`, or until the rule that holds it ends; without
+/// one, only until nothing of its handle is before it and `due` has come.
 pub(crate) fn keep<'r>(
     cx: &mut Cx<'_, Io>,
     device: &Device<Crossing>,
     request: Request<'r, Any>,
-    matches: bool,
+    due: Instant,
+    rule: Option<&Verdict>,
 ) -> Disposition<'r> {
-    let now = Instant::now();
-    let max_age = Span::from_millis(device.hold.max_age_ms.load(Ordering::Relaxed));
-    let release_at = if matches { now.after(max_age) } else { now };
-    let hold = device.hold.ended.load(Ordering::Acquire);
     if let Some(passage) = request.context::<Passage>() {
-        passage.hold.store(hold, Ordering::Release);
-        passage
-            .release_at
-            .store(release_at.units(), Ordering::Release);
+        passage.keep(due, rule);
+        let ticket = device.tickets.fetch_add(1, Ordering::AcqRel);
+        passage.ticket.store(ticket, Ordering::Release);
     }
     device.counters.held.count();
+    observe::note(
+        cx,
+        device,
+        request.context::<Passage>(),
+        Place::Held,
+        EventKind::Held,
+    );
     match request.forward(cx, &device.held) {
         Ok(gone) => {
-            // The hold may have ended, what was before it may have gone, or the device begun to go, between the decision and the arrival.
-            if matches && device.hold.lasts(hold) && !device.is_leaving() {
-                device.alarm.ask(cx, release_at);
+            // The rule may have ended, what was before it may have gone, or the device begun to go, between the decision and the arrival.
+            let lasts = rule.is_some_and(|rule| device.shelf.rules.lives((rule.id, rule.tally)));
+            if lasts && !device.is_leaving() {
+                device.alarm.ask(cx, due);
             } else {
                 device.pump.wake();
             }
@@ -102,8 +106,7 @@ pub(crate) fn keep<'r>(
         Err((request, _)) => {
             // The queue is purged: the device is going.
             device.counters.held.uncount();
-            device.order.leave(cx, request.file_key(), Waits::Held);
-            forward(cx, device, request)
+            end::give_up(cx.completing(), device, request, Some(Waits::Held))
         }
     }
 }
@@ -114,64 +117,114 @@ pub(crate) fn canceled<'r>(
     device: &Device<Crossing>,
     request: Canceled<'r, Any>,
 ) -> Disposition<'r> {
-    let status = if device.is_leaving() {
-        device.counters.failed.count();
-        Status::DEVICE_NOT_CONNECTED
-    } else {
-        device.counters.canceled.count();
-        Status::CANCELLED
-    };
-    device.order.leave(cx, request.file_key(), Waits::Held);
-    // What waited only behind this one may go.
-    device.pump.wake();
-    request.complete(cx, status)
+    end::canceled(cx.completing(), device, request, Some(Waits::Held))
 }
 
-/// Sends what may go, oldest first, and says when the next one will be too old. Only the pump calls it.
+/// Why a held request may go.
+#[derive(Clone, Copy)]
+enum Leave {
+    /// It is too old, or nothing holds it.
+    ByItself,
+    /// The operator let go of what its rule holds.
+    ItsRules,
+    /// The operator let go of what is held.
+    Anybodys,
+}
+
+impl Crossing {
+    /// Why a held request may go now; `None`: it may not.
+    fn may_leave(&self, passage: &Passage, now: Instant) -> Option<Leave> {
+        let lives = |rule: &(u32, u32)| self.shelf.rules.lives(*rule);
+        let ticket = passage.ticket.load(Ordering::Acquire);
+        match passage.rule() {
+            _ if passage.due() <= now => Some(Leave::ByItself),
+            Some(rule) if !lives(&rule) => Some(Leave::ByItself),
+            Some((_, tally))
+                if self
+                    .shelf
+                    .rules
+                    .released(tally)
+                    .is_some_and(|grant| grant.means(ticket)) =>
+            {
+                Some(Leave::ItsRules)
+            }
+            _ if self.released.means(ticket) => Some(Leave::Anybodys),
+            _ => None,
+        }
+    }
+}
+
+/// Sends what may go, oldest first and each handle in its order, and says when the next one will be too old. Only the pump calls it.
 pub(crate) fn drain(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) -> Option<Instant> {
     loop {
+        if device.is_leaving() {
+            return None;
+        }
         let now = Instant::now();
-        let next = core::cell::Cell::new(None);
-        // By itself: too old, or the hold that kept it is over.
-        let due = |passage: &Passage| {
-            if device.hold.lasts(passage.hold.load(Ordering::Acquire)) {
-                Instant::from_units(passage.release_at.load(Ordering::Acquire))
-            } else {
-                now
-            }
-        };
+        let scan = device.scans.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let granted = device.released.count();
+        let mut next: Option<Instant> = None;
+        let mut meant = false;
+        let admitted = Cell::new(None::<Admitted>);
+
+        let why = Cell::new(Leave::ByItself);
         let wanted = |found: &Found| {
-            let release_at = found.context::<Passage>().map_or(now, due);
-            next.set(Some(release_at));
-            let may_go = release_at <= now || device.hold.released.load(Ordering::Acquire) != 0;
-            // Last: a device that goes ends its hold after it has said so, and its queue is purged, not sent.
-            may_go && !device.is_leaving()
+            let Some(passage) = found.context::<Passage>() else {
+                return false;
+            };
+            let entry = passage.order.load(Ordering::Acquire);
+            meant |= device
+                .released
+                .means(passage.ticket.load(Ordering::Acquire));
+            let behind = device.is_behind(entry, scan);
+            if !behind && let Some(leave) = device.may_leave(passage, now) {
+                // One that was let go before the search began anew left its right here.
+                let right = admitted
+                    .take()
+                    .or_else(|| device.admit_waiting(device.is_limited(passage)));
+                // Last: a device that goes has said so before it ends its rules, and its queue is purged, not sent.
+                let goes = right.is_some() && !device.is_leaving();
+                admitted.set(right);
+                if goes {
+                    why.set(leave);
+                    return true;
+                }
+            } else if !behind {
+                let due = passage.due();
+                next = Some(next.map_or(due, |next| next.min(due)));
+            }
+            device.block(entry, scan);
+            false
         };
-        let retrieved = device.held.retrieve_next_if(cx, wanted, |cx, request| {
-            let goes_by_itself = request
-                .context::<Passage>()
-                .is_none_or(|passage| due(passage) <= now);
-            if !goes_by_itself {
-                let take = |count: u32| count.checked_sub(1);
-                _ = device
-                    .hold
-                    .released
-                    .fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
+        let taken = device.held.retrieve_first(cx, wanted, |cx, request| {
+            match (
+                why.get(),
+                request.context::<Passage>().and_then(Passage::rule),
+            ) {
+                (Leave::ByItself, _) => {}
+                (Leave::ItsRules, Some((_, tally))) => {
+                    if let Some(grant) = device.shelf.rules.released(tally) {
+                        grant.take();
+                    }
+                }
+                _ => device.released.take(),
             }
-            let handle = request.file_key();
-            let gone = forward(cx, device, request);
-            // Not before: what comes now must find it still on its way.
-            device.order.leave(cx, handle, Waits::Held);
-            gone
+            match admitted.take() {
+                Some(admitted) => forward::waited(cx, device, request, admitted, Some(Waits::Held)),
+                None => end::give_up(cx.completing(), device, request, Some(Waits::Held)),
+            }
         });
-        match retrieved {
-            Ok(Retrieved::Done) => {}
-            Ok(Retrieved::NotYet) => return next.get(),
-            // Nothing is left that a release could have meant. A paused queue belongs to a device that is going.
-            Ok(Retrieved::Empty) | Err(_) => {
-                device.hold.released.store(0, Ordering::Release);
-                return None;
+        if let Some(unused) = admitted.take() {
+            unused.give_back(device);
+            // It was canceled when it was about to go. Whoever found no room because of this right is looked at again.
+            device.pump.wake();
+        }
+        if !matches!(taken, Ok(true)) {
+            if !meant {
+                // Nothing is left that the release could have meant.
+                device.released.forget(granted);
             }
+            return next;
         }
     }
 }

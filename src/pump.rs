@@ -1,7 +1,7 @@
 //! The pump: the one place that sends what has waited, at `PASSIVE_LEVEL`, one run at a time per device (filter rules 1 and 2).
 //!
-//! Alarm, controls and handlers only wake it. A request that completes inside a send wakes nothing: the loops in
-//! [`hold::drain`] and [`delay::drain`] go on, so the stack does not grow with what waits.
+//! Alarm, controls and handlers only wake it. A request that completes inside a send wakes nothing: the loops in [`hold::drain`],
+//! [`delay::drain`], [`limit::drain`] and [`split::drain`] go on, so the stack does not grow with what waits.
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
@@ -12,7 +12,7 @@ use wdf::{
     work_item::WorkItem,
 };
 
-use crate::{delay, device::Crossing, hold};
+use crate::{Ferry, delay, device::Crossing, hold, limit, split, watch};
 
 /// Not scheduled.
 const IDLE: u8 = 0;
@@ -59,10 +59,17 @@ pub(crate) fn alarm(cx: &mut Cx<'_, TimerTick>, device: &Device<Crossing>) {
 fn run(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) {
     loop {
         device.pump.state.store(RUNNING, Ordering::Release);
-        let next = [hold::drain(cx, device), delay::drain(cx, device)]
-            .into_iter()
-            .flatten()
-            .min();
+        split::drain(cx, device);
+        // Held last: what waits there may wait for the others of its handle.
+        let next = [
+            delay::drain(cx, device),
+            limit::drain(cx, device),
+            hold::drain(cx, device),
+            house_keeping(cx),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         if let Some(due) = next {
             device.alarm.ask(cx, due);
         }
@@ -75,4 +82,22 @@ fn run(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) {
             return;
         }
     }
+}
+
+/// What a pump does for the driver: it answers the waits of controllers, and makes the control device if it could not be made before.
+fn house_keeping(cx: &mut Cx<'_, Work>) -> Option<wdf::clock::Instant> {
+    let ferry = cx.driver::<Ferry>()?;
+    let again = if ferry.lacks_control() {
+        ferry
+            .registry
+            .with(cx, |registry, cx| registry.make_control(cx, ferry))
+    } else {
+        None
+    };
+    if ferry.events.pended.load(Ordering::SeqCst) != 0
+        && let Some(desk) = ferry.registry.with(cx, |registry, _| registry.desk())
+    {
+        watch::answer_all(cx, ferry, &desk);
+    }
+    again
 }

@@ -1,31 +1,25 @@
 //! Ends: of a handle, and of the device, wherever its requests are.
 
-use core::sync::atomic::Ordering;
-
 use wdf::{
-    Status,
     cx::{Arrival, Cx, Pnp, Stop},
     device::Device,
     preprocess::{Arriving, Verdict},
-    request::{Claim, StopAction, StopContext, Unparked},
+    request::{Claim, StopAction, StopContext},
 };
 
-use crate::{Ferry, delay, device::Crossing, order::Waits};
+use crate::{Ferry, attention, delay, device::Crossing, end, order::Waits, split, watch};
 
-/// `IRP_MJ_CLEANUP`, before the framework sees it: the handle's delayed requests end now (filter rule 10). Those that wait in queues the
+/// `IRP_MJ_CLEANUP`, before the framework sees it: the handle's parked requests end now, and its chunks
+/// below are canceled (filter rule 10). Those that wait in queues the
 /// framework flushes itself (R-CAN-60).
 pub(crate) fn handle_closed(
     cx: &mut Cx<'_, Arrival>,
     device: &Device<Crossing>,
     irp: &Arriving<'_>,
 ) -> Verdict {
-    if let Some(file) = irp.file_key() {
-        while let Some(token) = device.delayed.take_of(cx, file) {
-            token.unpark(cx, |cx, request| match request {
-                Unparked::Owned(request) => delay::give_up(cx, device, request, Status::CANCELLED),
-                Unparked::Canceled(request) => delay::cancel(cx, device, request),
-            });
-        }
+    if let Some(handle) = irp.file_key() {
+        delay::close(cx, device, handle);
+        split::close(cx, device, handle);
     }
     Verdict::Framework
 }
@@ -34,20 +28,24 @@ pub(crate) fn handle_closed(
 /// or the program waits for ferry and the removal for the program.
 pub(crate) fn flush(cx: &mut Cx<'_, Pnp>, device: &Device<Crossing>) {
     // Before anything is flushed: whoever puts something down after this looks again and wakes the pump.
-    device.leaving.store(true, Ordering::SeqCst);
-    device.hold.end();
-    device.delay.end();
+    device.attention.set(attention::LEAVING, true);
     device.held.purge(cx);
-    delay::flush(cx, device, Status::DEVICE_NOT_CONNECTED);
+    device.backlog.purge(cx);
+    delay::flush(cx, device);
     device.lower.purge(cx);
 }
 
 /// `EvtDeviceSelfManagedIoCleanup`: from here on no controller finds the device.
 pub(crate) fn gone(cx: &mut Cx<'_, Pnp>, device: &Device<Crossing>) {
-    if let Some(ferry) = cx.driver::<Ferry>() {
-        ferry
-            .registry
-            .with(cx, |registry, cx| registry.remove(cx, device.id));
+    let Some(ferry) = cx.driver::<Ferry>() else {
+        return;
+    };
+    let watchers = ferry
+        .registry
+        .with(cx, |registry, cx| registry.remove(cx, device.id));
+    // Nobody is left to wait for.
+    if let Some(desk) = watchers {
+        watch::end_all(cx, ferry, &desk);
     }
 }
 
@@ -60,16 +58,30 @@ pub(crate) fn stop<'s>(
 ) -> StopAction<'s> {
     match request.claim(cx) {
         Claim::Owned(request) => {
-            device.delayed.remove(cx, &request);
-            device.counters.failed.count();
-            device.order.leave(cx, request.file_key(), Waits::Delayed);
-            request.complete(cx, Status::DEVICE_NOT_CONNECTED)
+            let waits = taken_off(cx, device, &request);
+            end::stopped(cx.completing(), device, request, waits)
         }
         Claim::Canceled(request) => {
-            device.delayed.remove(cx, &request);
-            delay::cancel(cx, device, request).into()
+            let waits = taken_off(cx, device, &request);
+            end::canceled(cx.completing(), device, request, waits).into()
         }
         Claim::Sent(request) => request.cancel(cx),
         Claim::Elsewhere(request) => request.leave(),
     }
+}
+
+/// Takes a request that was parked off its list: where it was in the order.
+fn taken_off(
+    cx: &mut Cx<'_, Stop>,
+    device: &Crossing,
+    request: &impl wdf::request::Owned,
+) -> Option<Waits> {
+    let parked = &device.parked;
+    if parked.kept.remove(cx, request) {
+        return Some(Waits::Delayed);
+    }
+    if !parked.free.remove(cx, request) {
+        parked.dropped.remove(cx, request);
+    }
+    None
 }

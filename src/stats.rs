@@ -14,12 +14,26 @@ impl Counter {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// So many more.
+    pub(crate) fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
     /// It did not pass after all.
     pub(crate) fn uncount(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    /// One more, if `may` says so of the count as it is.
+    pub(crate) fn count_if(&self, may: impl Fn(u64) -> bool) -> bool {
+        self.0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
+                may(count).then_some(count.wrapping_add(1))
+            })
+            .is_ok()
+    }
+
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -38,16 +52,35 @@ pub(crate) struct Counters {
     pub(crate) held: Counter,
     pub(crate) delayed: Counter,
     pub(crate) failed: Counter,
+    pub(crate) forgotten: Counter,
+    pub(crate) backlogged: Counter,
+    pub(crate) dropped: Counter,
+    pub(crate) split: Counter,
+    pub(crate) chunks: Counter,
+    pub(crate) timed_out: Counter,
+    pub(crate) aborted: Counter,
 }
 
 impl Counters {
+    /// Sent and not back.
+    pub(crate) fn below(&self) -> u64 {
+        let completed = self.completed.get();
+        self.forwarded.get().saturating_sub(completed)
+    }
+
     /// All of them, and what follows: presented and not yet ended is in flight.
     pub(crate) fn stats(&self) -> Stats {
         // Ends first: a request that ends between the readings is counted as in flight, never as a negative number.
-        let ended = [&self.completed, &self.canceled, &self.failed].map(Counter::get);
+        let ended = [
+            &self.completed,
+            &self.canceled,
+            &self.failed,
+            &self.forgotten,
+        ]
+        .map(Counter::get);
         let presented =
             [&self.reads, &self.writes, &self.controls, &self.internal].map(Counter::get);
-        let ([completed, canceled, failed], [reads, writes, controls, internal]) =
+        let ([completed, canceled, failed, forgotten], [reads, writes, controls, internal]) =
             (ended, presented);
         Stats {
             header: Stats::expected(),
@@ -63,13 +96,13 @@ impl Counters {
             delayed: self.delayed.get(),
             failed,
             in_flight: sum(presented).saturating_sub(sum(ended)),
-            forgotten: 0,
-            backlogged: 0,
-            dropped: 0,
-            split: 0,
-            chunks: 0,
-            timed_out: 0,
-            aborted: 0,
+            forgotten,
+            backlogged: self.backlogged.get(),
+            dropped: self.dropped.get(),
+            split: self.split.get(),
+            chunks: self.chunks.get(),
+            timed_out: self.timed_out.get(),
+            aborted: self.aborted.get(),
         }
     }
 }

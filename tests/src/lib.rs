@@ -3,8 +3,10 @@
 //! Every scenario runs in a process of its own, because a violation ends the machine and the process with it. A scenario
 //! ends with [`Bed::end`]: the device is removed, both drivers are unloaded, and nothing is left.
 
+mod controller;
 mod program;
 
+pub use controller::events;
 pub use program::{Pending, Program, Session};
 
 use std::path::{Path, PathBuf};

@@ -111,7 +111,7 @@ fn settings_and_probes_name_the_field_that_is_wrong() {
         ("code", Probe::new(1, ops::READ, 0, 0, 5, 1, 0).check()),
         (
             "timeout_ms",
-            Probe::new(1, ops::READ, 0, 0, 0, 0, 0).check(),
+            Probe::new(1, ops::READ, 0, 16, 0, 0, 0).check(),
         ),
         ("length", Probe::new(1, ops::READ, 0, 8192, 0, 1, 0).check()),
     ];

@@ -103,7 +103,9 @@ pub const MAX_RULES: u32 = 64;
 /// Highest in-flight limit.
 pub const MAX_LIMIT: u32 = 1 << 20;
 /// Most children a parallel split may have below at once.
-pub const MAX_DEPTH: u32 = 8;
+pub const MAX_DEPTH: u32 = 4;
+/// Longest chunk of a split, in bytes.
+pub const MAX_CHUNK: u32 = 1 << 20;
 /// Longest send timeout and probe timeout, in milliseconds.
 pub const MAX_TIMEOUT_MS: u32 = 600_000;
 /// Longest transfer of a probe, in bytes.

@@ -46,7 +46,7 @@ message! {
         op: u32,
         /// Byte offset of the read.
         offset: u64,
-        /// Bytes to read, or of output, at most [`MAX_PROBE`]. What arrives is thrown away.
+        /// Bytes to read, not 0, or of output, at most [`MAX_PROBE`]. What arrives is thrown away.
         length: u32,
         /// Control code, of `METHOD_BUFFERED` and without input; 0 for a read.
         code: u32,
@@ -72,6 +72,7 @@ impl Probe {
         require(!control || self.offset == 0, "offset")?;
         require(i64::try_from(self.offset).is_ok(), "offset")?;
         require(self.length <= MAX_PROBE, "length")?;
+        require(control || self.length != 0, "length")?;
         require(
             self.timeout_ms != 0 && self.timeout_ms <= MAX_TIMEOUT_MS,
             "timeout_ms",
