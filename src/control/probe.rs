@@ -52,7 +52,7 @@ pub(super) fn abort<'r>(
     let restarted = if device.is_leaving() {
         Err(Status::DEVICE_NOT_CONNECTED)
     } else {
-        device.lower.restart(cx)
+        device.lower.start(cx)
     };
     device.aborting.fetch_sub(1, Ordering::SeqCst);
     if device.is_leaving() {
