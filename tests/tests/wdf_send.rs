@@ -26,6 +26,7 @@ const READ_BY_ITSELF: u32 = 2;
 const RELEASE: u32 = 3;
 const ANSWER: u32 = 4;
 const TURN_ROUND: u32 = 5;
+const READ_BY_IRP: u32 = 6;
 
 /// Longer than any test lasts.
 const FOR_EVER: u32 = 60_000;
@@ -247,5 +248,37 @@ rusty_fork_test! {
         assert_eq!(control(&file, TURN_ROUND, b"1234", 8).status, NtStatus::INFO_LENGTH_MISMATCH);
         file.close();
         bed.end();
+    }
+
+    /// R-TGT-111: an IRP of the driver's own, which goes with the request; reused, the request keeps it.
+    #[test]
+    fn a_request_is_made_around_an_irp_of_the_drivers_own() {
+        let bed = Bed::of(STACK);
+        let file = Program::new().open_device();
+        assert_eq!(file.write(0, b"by irp").information, 6);
+        assert_eq!(control(&file, READ_BY_IRP, &[], 6).data, b"by irp");
+        file.set_latency(FOR_EVER);
+        assert_eq!(control(&file, READ_BY_IRP, &[], 6).status, NtStatus::IO_TIMEOUT);
+        file.close();
+        bed.end();
+    }
+
+    /// Filter rules 9 and R-QUE-128: the parts are purged below, and the last one ends the whole.
+    #[test]
+    fn a_surprise_removal_ends_what_is_split() {
+        for mode in [mode::TRACKED, mode::SEQUENTIAL, mode::PARALLEL] {
+            let bed = Bed::of(STACK);
+            let file = Program::new().open_device();
+            file.set_latency(FOR_EVER);
+            set_mode(&file, mode);
+            let pending = file.start(read(0, 3 * 4096));
+            assert!(pending.is_pending());
+            bed.stack.node().surprise_remove().expect("is removed");
+            let done = pending.wait();
+            assert_ne!(done.status, NtStatus::SUCCESS, "mode {mode}");
+            file.close();
+            bed.stack.node().wait_removed();
+            bed.end_after_removal();
+        }
     }
 }

@@ -19,8 +19,9 @@
 use core::{marker::PhantomData, mem::ManuallyDrop, ptr::NonNull};
 
 use wdk_sys::{
-    PWDF_REQUEST_COMPLETION_PARAMS, WDF_REQUEST_REUSE_PARAMS, WDFCONTEXT, WDFDEVICE, WDFIOTARGET,
-    WDFOBJECT, WDFREQUEST, WDFREQUEST__, call_unsafe_wdf_function_binding, ntddk::IoAllocateMdl,
+    PWDF_REQUEST_COMPLETION_PARAMS, WDF_OBJECT_ATTRIBUTES, WDF_REQUEST_REUSE_PARAMS, WDFCONTEXT,
+    WDFDEVICE, WDFIOTARGET, WDFOBJECT, WDFREQUEST, WDFREQUEST__, call_unsafe_wdf_function_binding,
+    ntddk::{IoAllocateIrp, IoAllocateMdl, IoFreeIrp},
 };
 
 use super::{
@@ -148,14 +149,21 @@ pub trait OnOwnDone: 'static {
     );
 }
 
+/// Attributes of a request with a `T`: a child of the driver object (see the module).
+fn attributes<T: RequestContext>() -> WDF_OBJECT_ATTRIBUTES {
+    WDF_OBJECT_ATTRIBUTES {
+        ParentObject: driver::handle().cast(),
+        ..cell::attributes_of_own::<T>()
+    }
+}
+
 impl<T: RequestContext> OwnRequest<T> {
     /// `WdfRequestCreate` with room for `target`'s stack. IRQL <= `DISPATCH_LEVEL`. Allocates: do it when the device is set up.
     ///
     /// # Errors
     /// `STATUS_INSUFFICIENT_RESOURCES`; `STATUS_INVALID_DEVICE_STATE` for a target that is closed (R-TGT-110).
     pub fn new(target: &Target) -> Result<Self, Status> {
-        let mut attributes = cell::attributes_of_own::<T>();
-        attributes.ParentObject = driver::handle().cast();
+        let mut attributes = attributes::<T>();
         let mut request: WDFREQUEST = core::ptr::null_mut();
         // SAFETY: all pointers are to locals; the target is referenced.
         let status = unsafe {
@@ -167,10 +175,57 @@ impl<T: RequestContext> OwnRequest<T> {
             )
         };
         Status::from_raw(status).ok()?;
+        // SAFETY: just created with these attributes, known to nobody else.
+        unsafe { Self::created(request, target) }
+    }
+
+    /// As [`new`](Self::new), around an IRP of the driver's own with as many stack locations as `target`'s stack has now: the request is good for
+    /// that one, and never gets another IRP (R-TGT-33). Stands for `IoAllocateIrp` and `WdfRequestCreateFromIrp`; the IRP goes with the request
+    /// (R-TGT-111).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_irp(target: &Target) -> Result<Self, Status> {
+        // SAFETY: referenced.
+        let device = unsafe {
+            call_unsafe_wdf_function_binding!(WdfIoTargetWdmGetTargetDeviceObject, target.handle())
+        };
+        let device = NonNull::new(device).ok_or(Status::INVALID_DEVICE_STATE)?;
+        // SAFETY: the device a target leads to exists while it is open; a number that stays what it is.
+        let locations = unsafe { (*device.as_ptr()).StackSize };
+        // SAFETY: no preconditions up to DISPATCH_LEVEL.
+        let irp = unsafe { IoAllocateIrp(locations, 0) };
+        if irp.is_null() {
+            return Err(Status::INSUFFICIENT_RESOURCES);
+        }
+        let mut attributes = attributes::<T>();
+        let mut request: WDFREQUEST = core::ptr::null_mut();
+        // SAFETY: all pointers are to locals; the IRP is the driver's, and given to the request.
+        let status = unsafe {
+            call_unsafe_wdf_function_binding!(
+                WdfRequestCreateFromIrp,
+                &raw mut attributes,
+                irp,
+                1,
+                &raw mut request
+            )
+        };
+        if let Err(status) = Status::from_raw(status).ok() {
+            // SAFETY: allocated above, and nobody has taken it.
+            unsafe { IoFreeIrp(irp) };
+            return Err(status);
+        }
+        // SAFETY: just created with these attributes, known to nobody else.
+        unsafe { Self::created(request, target) }
+    }
+
+    /// # Safety
+    /// `request` was just created with [`attributes`] of `T`, and is known to nobody else.
+    unsafe fn created(request: WDFREQUEST, target: &Target) -> Result<Self, Status> {
         let handle = NonNull::new(request).ok_or(Status::INSUFFICIENT_RESOURCES)?;
-        // SAFETY: just created with these attributes, for this device's target.
+        // SAFETY: created with these attributes (contract).
         if !unsafe { cell::first_presentation::<T>(request, target.device()) } {
-            // SAFETY: just created, nobody else knows it.
+            // SAFETY: known to nobody else (contract).
             unsafe { call_unsafe_wdf_function_binding!(WdfObjectDelete, request.cast()) };
             return Err(Status::INVALID_DEVICE_STATE);
         }

@@ -6,7 +6,7 @@ use wdf::{
     Status,
     cx::{Cx, IoPassive},
     device::Device,
-    request::{Control, Disposition, Ioctl, Part, Request},
+    request::{Control, Disposition, Ioctl, OwnRequest, Part, Request},
 };
 
 use crate::{Filter, held, one, remote};
@@ -48,6 +48,8 @@ const RELEASE: u32 = code(3);
 const ANSWER: u32 = code(4);
 /// Answers with the input turned round, by memory objects and MDLs.
 const TURN_ROUND: u32 = code(5);
+/// As `READ_BY_ITSELF`, with an IRP of the driver's own.
+const READ_BY_IRP: u32 = code(6);
 /// [`remote::Ask`], in its order; a read answers with what was read.
 const REMOTE: [(u32, remote::Ask); 9] = [
     (code(16), remote::Ask::OpenByName),
@@ -88,6 +90,10 @@ pub(crate) fn ioctl<'r>(
         }
         READ_BY_ITSELF => {
             let read = read_by_itself(cx, device);
+            answer(cx, device, request, read)
+        }
+        READ_BY_IRP => {
+            let read = read_by_irp(cx, device);
             answer(cx, device, request, read)
         }
         RELEASE => {
@@ -147,6 +153,31 @@ fn set_mode(device: &Device<Filter>, request: &mut Request<'_, Ioctl>) -> Result
         .mode
         .store(u32::from_le_bytes(*mode), Ordering::Relaxed);
     Ok(())
+}
+
+/// A request made for the occasion, around an IRP made for it.
+fn read_by_irp(cx: &mut Cx<'_, IoPassive>, device: &Device<Filter>) -> Result<usize, Status> {
+    let request: OwnRequest = OwnRequest::from_irp(&device.lower)?;
+    let part = Part {
+        offset: 0,
+        length: device.memory.len(),
+    };
+    let formatted = request
+        .format_read(&device.lower, &device.memory, part, 0)
+        .map_err(|failed| failed.status)?;
+    let (done, completion) = formatted
+        .send_sync(cx, one::PATIENCE)
+        .map_err(|failed| failed.status)?;
+    // Reused, it still has its IRP.
+    let (request, ()) = done.split();
+    completion.status.ok()?;
+    let again = request
+        .format_read(&device.lower, &device.memory, part, 0)
+        .map_err(|failed| failed.status)?;
+    let (_, completion) = again
+        .send_sync(cx, one::PATIENCE)
+        .map_err(|failed| failed.status)?;
+    completion.status.ok().map(|()| completion.information)
 }
 
 /// A request nobody above asked for, waited for.
