@@ -37,6 +37,8 @@ pub const IOCTL_PIER_SET_FAULT: ControlCode =
 /// Input: [`Boost`]. What a completion from the timer's DPC adds to the priority of the thread that waits.
 pub const IOCTL_PIER_SET_BOOST: ControlCode =
     ControlCode::new(DEVICE_TYPE, 0x914, Method::Buffered, Access::Write);
+/// Input: [`Stamp`]. Output: [`Stamp`], the last one pier saw on this handle before, or 0. Shows in which order requests of a handle arrive.
+pub const IOCTL_PIER_STAMP: ControlCode = echo(0x915, Method::Buffered);
 
 /// Operations, as a mask; the same bits as [`crate::control::ops`].
 pub mod ops {
@@ -110,6 +112,14 @@ message! {
         increment: u32,
         /// 0.
         reserved: u32,
+    }
+}
+
+message! {
+    /// A number a program counts up on a handle.
+    Stamp, 16 {
+        /// The number.
+        number: u64,
     }
 }
 

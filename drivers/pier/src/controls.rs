@@ -1,26 +1,28 @@
 //! Device controls that stand for work: the echoes and the sum.
 
+use core::sync::atomic::Ordering;
+
 use ferry_abi::pier::{
     IOCTL_PIER_ECHO, IOCTL_PIER_ECHO_DIRECT, IOCTL_PIER_ECHO_NEITHER, IOCTL_PIER_SET_BOOST,
-    IOCTL_PIER_SET_FAULT, IOCTL_PIER_SET_LATENCY, IOCTL_PIER_SET_MAX_TRANSFER, IOCTL_PIER_STATE,
-    IOCTL_PIER_SUM,
+    IOCTL_PIER_SET_FAULT, IOCTL_PIER_SET_LATENCY, IOCTL_PIER_SET_MAX_TRANSFER, IOCTL_PIER_STAMP,
+    IOCTL_PIER_STATE, IOCTL_PIER_SUM, Stamp,
 };
 use wdf::{
     Status,
     cx::{CanComplete, Cx},
-    request::{Control, Disposition, Ioctl, Request, SharedIn, Written},
+    request::{Control, Disposition, Ioctl, PriorityBoost, Request, SharedIn, Written},
 };
 
-use crate::{
-    device::{Port, Waited},
-    settings,
-};
+use zerocopy::IntoBytes;
+
+use crate::{device::Port, handle::Handle, settings};
 
 const ECHO: u32 = IOCTL_PIER_ECHO.0;
 const ECHO_DIRECT: u32 = IOCTL_PIER_ECHO_DIRECT.0;
 const ECHO_NEITHER: u32 = IOCTL_PIER_ECHO_NEITHER.0;
 const SUM: u32 = IOCTL_PIER_SUM.0;
 const SET_LATENCY: u32 = IOCTL_PIER_SET_LATENCY.0;
+const STAMP: u32 = IOCTL_PIER_STAMP.0;
 const STATE: u32 = IOCTL_PIER_STATE.0;
 const SET_MAX_TRANSFER: u32 = IOCTL_PIER_SET_MAX_TRANSFER.0;
 const SET_FAULT: u32 = IOCTL_PIER_SET_FAULT.0;
@@ -43,10 +45,11 @@ pub(crate) fn answer<'r>(
     cx: &mut Cx<'_, impl CanComplete>,
     port: &Port,
     mut request: Request<'r, Ioctl>,
-    waited: Waited,
+    boost: PriorityBoost,
 ) -> Disposition<'r> {
     let answered = match request.parameters().code {
         ECHO | ECHO_DIRECT | ECHO_NEITHER => echo(&mut request).map(Answer::Output),
+        STAMP => stamp(&mut request).map(Answer::Output),
         SUM => sum(&mut request).map(Answer::Count),
         STATE => settings::state(port, &mut request).map(Answer::Output),
         SET_LATENCY => settings::latency(port, &mut request).map(|()| Answer::Count(0)),
@@ -56,7 +59,10 @@ pub(crate) fn answer<'r>(
         _ => Err(Status::INVALID_DEVICE_REQUEST),
     };
     match answered {
-        Ok(Answer::Output(written)) => request.complete_written(cx, written),
+        Ok(Answer::Output(written)) => {
+            request.set_written(written);
+            request.complete_with_boost(cx, Status::SUCCESS, boost)
+        }
         Ok(Answer::Count(information)) => request.complete_counted(cx, information),
         Err(status) => request.complete_empty(cx, status),
     }
@@ -102,5 +108,24 @@ fn sum_of_shared(data: &SharedIn<'_>) -> usize {
         }
         sum = sum.wrapping_add(sum_of(piece.get(..bytes).unwrap_or_default()));
         offset = offset.saturating_add(bytes);
+    }
+}
+
+/// Notes the number on the handle and answers with the one before.
+fn stamp<'r>(request: &mut Request<'r, Ioctl>) -> Result<Written<'r>, Status> {
+    let stamp: Stamp = settings::input(request)?;
+    let before = request
+        .file::<Handle>()
+        .ok_or(Status::INVALID_DEVICE_REQUEST)?
+        .stamp
+        .swap(stamp.number, Ordering::AcqRel);
+    let Control::Buffered(mut buffer) = request.buffers()? else {
+        return Err(Status::INVALID_DEVICE_REQUEST);
+    };
+    let mut output = buffer.output();
+    if output.append(Stamp::new(before).as_bytes()) {
+        Ok(output.written())
+    } else {
+        Err(Status::BUFFER_TOO_SMALL)
     }
 }

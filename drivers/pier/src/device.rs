@@ -17,8 +17,8 @@ use wdf::{
     file::Files,
     memory::Memory,
     parked_list::ParkedList,
-    queue::{Queue, QueueConfig, wait_for_the_owner},
-    request::{Any, AnyOf, CallerRequest, Disposition, Ioctl, Read, Request, Write},
+    queue::{Dispatched, Queue, QueueConfig, wait_for_the_owner},
+    request::{Any, AnyOf, CallerRequest, Disposition, Ioctl, PriorityBoost, Read, Request, Write},
     timer::Alarm,
 };
 
@@ -93,11 +93,6 @@ impl Port {
         verdict
     }
 
-    /// A request goes back to its queue: it will be presented, and counted, again.
-    pub(crate) fn uncount(&self) {
-        self.received.fetch_sub(1, Ordering::Relaxed);
-    }
-
     /// A request has been, or is about to be, completed.
     pub(crate) fn count_completed(&self) {
         self.completed.fetch_add(1, Ordering::Relaxed);
@@ -147,14 +142,25 @@ pub(crate) fn add<'i>(
         resumed: AtomicU32::new(0),
         from_dpc: AtomicU32::new(0),
     };
+    // Reads side by side; a write only when the one before is no longer pier's: answered, or waiting to be.
+    let reads = QueueConfig::parallel(None)
+        .read(read)
+        .power_managed()
+        .stop_and_resume(stuck::stop, stuck::resume)
+        .create(cx, &device)?;
+    device.dispatch(cx, Dispatched::Read, &reads)?;
+    let writes = QueueConfig::sequential()
+        .write(write)
+        .power_managed()
+        .stop_and_resume(stuck::stop, stuck::resume)
+        .create(cx, &device)?;
+    device.dispatch(cx, Dispatched::Write, &writes)?;
     // The framework keeps the queues with the device; nothing here names them again.
     QueueConfig::parallel(None)
         .default_queue()
-        .power_managed()
-        .read(read)
-        .write(write)
         .ioctl(ioctl)
-        .stop(stuck::stop)
+        .power_managed()
+        .stop_and_resume(stuck::stop, stuck::resume)
         .create(cx, &device)?;
     device.install(port)
 }
@@ -234,10 +240,17 @@ pub(crate) fn answer<'r>(
     };
     // Before the completion, so that whoever saw it finds it counted.
     port.count_completed();
+    let boost = match waited {
+        Waited::No => PriorityBoost::NONE,
+        Waited::Yes => {
+            port.from_dpc.fetch_add(1, Ordering::Relaxed);
+            PriorityBoost::new(port.boost.load(Ordering::Relaxed)).unwrap_or(PriorityBoost::DISK)
+        }
+    };
     match request {
-        AnyOf::Read(request) => storage::read(cx, port, request, most, waited),
-        AnyOf::Write(request) => storage::write(cx, port, request, most, waited),
-        AnyOf::Ioctl(request) => controls::answer(cx, port, request, waited),
+        AnyOf::Read(request) => storage::read(cx, port, request, most, boost),
+        AnyOf::Write(request) => storage::write(cx, port, request, most, boost),
+        AnyOf::Ioctl(request) => controls::answer(cx, port, request, boost),
         AnyOf::InternalIoctl(request) => request.complete_empty(cx, Status::INVALID_DEVICE_REQUEST),
         AnyOf::Other(request) => request.complete_empty(cx, Status::INVALID_DEVICE_REQUEST),
     }

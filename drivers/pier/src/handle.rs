@@ -1,5 +1,7 @@
 //! Open handles: closing one ends the requests that are stuck in pier on its behalf.
 
+use core::sync::atomic::AtomicU64;
+
 use wdf::{
     Status,
     context::{Context, TypeInfo},
@@ -15,6 +17,8 @@ use crate::{device::Port, stuck};
 pub(crate) struct Handle {
     /// How its requests name it.
     key: Option<FileKey>,
+    /// The last stamp that came through it.
+    pub(crate) stamp: AtomicU64,
 }
 
 impl Context for Handle {
@@ -33,7 +37,10 @@ pub(crate) fn opened<'r>(
 ) -> Disposition<'r> {
     let key = file.key();
     let status = file
-        .install(Handle { key })
+        .install(Handle {
+            key,
+            stamp: AtomicU64::new(0),
+        })
         .err()
         .unwrap_or(Status::SUCCESS);
     request.complete(cx, status)

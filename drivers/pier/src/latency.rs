@@ -77,7 +77,6 @@ pub(crate) fn over(cx: &mut Cx<'_, TimerTick>, port: &Device<Port>) {
             due <= now
         };
         let retrieved = port.slow.retrieve_next_if(cx, is_due, |cx, request| {
-            port.from_dpc.fetch_add(1, Ordering::Relaxed);
             answer(cx, port, request, Waited::Yes)
         });
         match retrieved {

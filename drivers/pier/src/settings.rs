@@ -16,7 +16,7 @@ use zerocopy::IntoBytes;
 use crate::device::Port;
 
 /// Copies a structure out of the input.
-fn input<M: Message>(request: &mut Request<'_, Ioctl>) -> Result<M, Status> {
+pub(crate) fn input<M: Message>(request: &mut Request<'_, Ioctl>) -> Result<M, Status> {
     let Control::Buffered(buffer) = request.buffers()? else {
         return Err(Status::INVALID_DEVICE_REQUEST);
     };

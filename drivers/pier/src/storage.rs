@@ -5,10 +5,10 @@ use core::sync::atomic::Ordering;
 use wdf::{
     Status,
     cx::{CanComplete, Cx},
-    request::{Disposition, Read, Request, TransferParameters, Write},
+    request::{Disposition, PriorityBoost, Read, Request, TransferParameters, Write},
 };
 
-use crate::device::{Port, Waited};
+use crate::device::Port;
 
 /// Where a transfer starts, if that is inside the storage and the transfer is not too long.
 fn start(port: &Port, transfer: TransferParameters) -> Result<usize, Status> {
@@ -30,7 +30,7 @@ pub(crate) fn read<'r>(
     port: &Port,
     request: Request<'r, Read>,
     most: usize,
-    waited: Waited,
+    boost: PriorityBoost,
 ) -> Disposition<'r> {
     let read = request.try_with(cx, |request| {
         let offset = start(port, request.parameters())?;
@@ -40,7 +40,10 @@ pub(crate) fn read<'r>(
         Ok(output.written())
     });
     match read {
-        Ok((request, written)) => request.complete_written(cx, written),
+        Ok((mut request, written)) => {
+            request.set_written(written);
+            request.complete_with_boost(cx, Status::SUCCESS, boost)
+        }
         Err(gone) => gone,
     }
 }
@@ -50,7 +53,7 @@ pub(crate) fn write<'r>(
     port: &Port,
     request: Request<'r, Write>,
     most: usize,
-    waited: Waited,
+    boost: PriorityBoost,
 ) -> Disposition<'r> {
     let written = request.try_with(cx, |request| {
         let offset = start(port, request.parameters())?;
@@ -59,7 +62,10 @@ pub(crate) fn write<'r>(
         Ok(port.storage.write(offset, &input))
     });
     match written {
-        Ok((request, bytes)) => request.complete_taken(cx, bytes),
+        Ok((mut request, bytes)) => {
+            request.set_taken(bytes);
+            request.complete_with_boost(cx, Status::SUCCESS, boost)
+        }
         Err(gone) => gone,
     }
 }

@@ -1,15 +1,18 @@
 //! Requests that are never answered: parked until they are canceled, their handle is closed, or the device goes.
 //!
-//! Unlike a slow request, which the framework has in a queue, a stuck one stays pier's across a power-down: `EvtIoStop` keeps it.
+//! Unlike a slow request, which the framework has in a queue, a stuck one stays pier's across a power-down: `EvtIoStop` keeps it, and `EvtIoResume` is told when
+//! power is back.
+
+use core::sync::atomic::Ordering;
 
 use wdf::{
     Status,
     clock::Instant,
-    cx::{CanComplete, Cancel, Cx, Stop},
+    cx::{CanComplete, Cancel, Cx, Resume, Stop},
     device::Device,
     request::{
-        Any, Canceled, Claim, Disposition, FileKey, OnCancel, ParkError, Request, StopAction,
-        StopContext, StopReason, Unparked,
+        Any, Canceled, Claim, Disposition, FileKey, OnCancel, ParkError, Request, ResumeContext,
+        Resumes, StopAction, StopContext, Unparked,
     },
 };
 
@@ -69,27 +72,34 @@ pub(crate) fn end_of(cx: &mut Cx<'_, impl CanComplete>, port: &Port, handle: Fil
     }
 }
 
-/// `EvtIoStop` of the queues that present requests.
+/// `EvtIoStop` of the queues that present requests: a stuck one stays pier's over the sleep.
 ///
-/// A stuck request is presented anew when power returns, or ends with the device. Any other request pier owns is in a handler or the DPC, which
-/// answers it or puts it into the queue for slow ones, either of which ends the wait for it.
+/// Any other request pier owns is in a handler or the DPC, which answers it or puts it into the queue for slow ones; either ends the wait.
 pub(crate) fn stop<'s>(
     cx: &mut Cx<'_, Stop>,
     port: &Device<Port>,
-    request: StopContext<'s>,
+    request: StopContext<'s, Resumes>,
 ) -> StopAction<'s> {
-    let reason = request.reason();
     match request.claim(cx) {
         Claim::Owned(request) => {
             port.stuck.remove(cx, &request);
-            if reason == StopReason::Suspend {
-                port.uncount();
-            }
-            match request.requeue(cx) {
-                Ok(requeued) => requeued,
-                Err(request) => {
+            let file = request.file_key();
+            match request.keep::<Stuck>(cx) {
+                Ok((kept, token)) => {
+                    port.kept.fetch_add(1, Ordering::Relaxed);
+                    port.stuck.insert(cx, token, Instant::NEVER, file);
+                    kept
+                }
+                Err(ParkError::Canceled(request)) => {
                     port.count_completed();
-                    request.complete(cx, Status::DEVICE_NOT_CONNECTED)
+                    request.complete(cx, Status::CANCELLED).into()
+                }
+                // The device is going.
+                Err(ParkError::NotParkable(request, _)) => {
+                    port.count_completed();
+                    request
+                        .complete_empty(cx, Status::DEVICE_NOT_CONNECTED)
+                        .into()
                 }
             }
         }
@@ -101,4 +111,14 @@ pub(crate) fn stop<'s>(
         Claim::Sent(request) => request.leave(),
         Claim::Elsewhere(request) => request.leave(),
     }
+}
+
+/// `EvtIoResume`: a stuck request was kept over the sleep, and is as stuck as before.
+pub(crate) fn resume<'s>(
+    _cx: &mut Cx<'_, Resume>,
+    port: &Device<Port>,
+    request: ResumeContext<'s>,
+) -> StopAction<'s> {
+    port.resumed.fetch_add(1, Ordering::Relaxed);
+    request.leave()
 }

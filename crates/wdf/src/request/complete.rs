@@ -38,6 +38,13 @@ impl PriorityBoost {
     pub const KEYBOARD: Self = Self(6);
     /// `IO_SOUND_INCREMENT`.
     pub const SOUND: Self = Self(8);
+
+    /// Any increment up to the highest of `wdm.h`, that of sound.
+    #[must_use]
+    pub fn new(increment: u32) -> Option<Self> {
+        let increment = i8::try_from(increment).ok()?;
+        (increment <= Self::SOUND.0).then_some(Self(increment))
+    }
 }
 
 /// `WdfRequestComplete`: Information stays what it is (R-REQ-10).
@@ -64,6 +71,17 @@ unsafe fn complete_with(request: WDFREQUEST, status: FinalStatus, information: u
             status.status().raw(),
             information as u64
         );
+    }
+}
+
+/// `WdfRequestSetInformation`.
+///
+/// # Safety
+/// The caller owns the request; `information` does not claim more than the requestor's buffer (R-REQ-16).
+unsafe fn set_information(request: WDFREQUEST, information: usize) {
+    // SAFETY: contract of this function.
+    unsafe {
+        call_unsafe_wdf_function_binding!(WdfRequestSetInformation, request, information as u64);
     }
 }
 
@@ -125,6 +143,14 @@ impl<'r, K: Kind> Request<'r, K> {
         Disposition::gone()
     }
 
+    /// Notes what was written as the request's Information, for a completion that takes none. Stands for `WdfRequestSetInformation`.
+    /// Ownership stays with the caller.
+    #[expect(clippy::needless_pass_by_value, reason = "an amount is claimed once")]
+    pub fn set_written(&mut self, written: Written<'r>) {
+        // SAFETY: owned; `written` was counted inside the output buffer of this very request ('r), so it may be claimed (R-REQ-16).
+        unsafe { set_information(self.handle(), written.bytes()) };
+    }
+
     /// `WdfRequestComplete` with success and the Information that was written, which cannot exceed the buffer (R-REQ-16).
     #[expect(clippy::needless_pass_by_value, reason = "an amount is claimed once")]
     pub fn complete_written(
@@ -178,6 +204,16 @@ impl<'r, K: Kind> Request<'r, K> {
             Ok(value) => Ok((self, value)),
             Err(status) => Err(self.complete_empty(cx, status)),
         }
+    }
+}
+
+impl Request<'_, Write> {
+    /// Notes how many bytes were taken as the request's Information; more than it carries counts as all of it. Stands for
+    /// `WdfRequestSetInformation`. Ownership stays with the caller.
+    pub fn set_taken(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.parameters().length);
+        // SAFETY: owned; at most the write's own length is claimed.
+        unsafe { set_information(self.handle(), bytes) };
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Completion {
     pub status: NtStatus,
     /// IoStatus.Information.
     pub information: u64,
+    /// PriorityBoost of the completion: what the thread that waits gets.
+    pub boost: i8,
     /// What the program finds in its output buffer: as many bytes as were reported, never more than it asked for.
     pub data: Vec<u8>,
 }
@@ -73,6 +75,7 @@ impl Completion {
         Self {
             status,
             information: 0,
+            boost: 0,
             data: Vec::new(),
         }
     }
@@ -302,6 +305,7 @@ impl Operation {
         let irp = at(self.irp.0);
         let status = irp.io_status.status.get();
         let information = irp.io_status.information.get();
+        let boost = irp.apc_environment.get();
         let data = transfer.end(irp, status, information);
         let file = self.file.0;
         if !file.is_null() {
@@ -317,6 +321,7 @@ impl Operation {
         on_done(Completion {
             status,
             information,
+            boost,
             data,
         });
     }

@@ -275,7 +275,7 @@ pub(super) fn send(device: *mut DeviceObject, irp: *mut Irp) -> NtStatus {
 }
 
 /// IoCompleteRequest: gives the IRP back to the driver above, and on until somebody keeps it.
-pub fn complete(irp: *mut Irp, _boost: i8) {
+pub fn complete(irp: *mut Irp, boost: i8) {
     let view = at(irp);
     let stack_count = view.stack_count.get();
     if view.kind.get() != IO_TYPE_IRP || view.current_location.get() > stack_count + 1 {
@@ -286,6 +286,8 @@ pub fn complete(irp: *mut Irp, _boost: i8) {
         );
     }
     check_completion(irp);
+    // The I/O manager's own byte, as good as any to carry the boost to the originator's end: the last driver to complete decides.
+    view.apc_environment.set(boost);
     go_on_completing(irp);
 }
 

@@ -348,6 +348,7 @@ impl Session {
                       status,
                       information,
                       data,
+                      ..
                   }| {
                 in_flight.lock().remove(&id);
                 outbox.push(&Reply::Done {
