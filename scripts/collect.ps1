@@ -10,20 +10,8 @@ param([string] $To = 'collected')
 Assert-Administrator
 New-Item -ItemType Directory -Path $To -Force | Out-Null
 
-# The framework's log is in the kernel's memory. A live machine's is read by the local kernel debugger, where the Debugging
-# Tools are installed and bcdedit /debug is on; a minidump has it too (ForceLogsInMiniDump).
-$debugger = "${env:ProgramFiles(x86)}\Windows Kits\10\Debuggers\x64\kd.exe"
-$logs = '.load wdfkd; !wdfkd.wdflogdump ferry; !wdfkd.wdflogdump pier; q'
-
 # Each part alone: one that fails must not cost the others.
 $parts = @{
-    'framework-log.txt' = {
-        if (Test-Path -LiteralPath $debugger) {
-            & $debugger -kl -c $logs
-        } else {
-            "No kd.exe here. On the minidump, or in a kernel debugger: $logs"
-        }
-    }
     'verifier-settings.txt' = { & verifier /querysettings }
     'verifier-state.txt' = { & verifier /query }
     'devices.txt' = { & pnputil /enum-devices /class System /drivers }
@@ -48,6 +36,8 @@ foreach ($file in @("$env:windir\INF\setupapi.dev.log", "$env:windir\MEMORY.DMP"
 if (Test-Path "$env:windir\Minidump") {
     Copy-Item -Path "$env:windir\Minidump\*.dmp" -Destination $To -Force
 }
+# The framework's log is in the kernel's memory: the minidump has it (ForceLogsInMiniDump), a live machine needs the debugger.
+'In the kernel debugger, or on the minidump: !wdfkd.wdflogdump ferry; !wdfkd.wdflogdump pier; !wdfkd.wdfcrashdump' | Out-File -FilePath (Join-Path $To 'framework-log.txt') -Encoding utf8
 if ($missing) {
     Write-Warning "not collected: $($missing -join '; ')"
 }

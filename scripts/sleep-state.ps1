@@ -2,7 +2,8 @@
 .SYNOPSIS
 Exit code 0 if the machine has this sleep state, 1 if not.
 .DESCRIPTION
-powercfg prints in the language of the system, but the states' names, (S3) and (S0 ...), are the same in each.
+powercfg prints in the language of the system; the power capabilities in the registry-backed API do not. It is asked for
+by the two names that are the same in every language.
 #>
 [CmdletBinding()]
 param(

@@ -31,18 +31,14 @@ foreach ($step in $Skip) { $arguments += @('--skip', $step) }
 if ($Again) { $arguments += '--again' }
 if ($Unattended) { $arguments += '--unattended' }
 
-# A cmdlet, not schtasks: 5.1 does not pass quotation marks within an argument on to a native program.
-$relaunch = "-NoProfile -NoExit -ExecutionPolicy Bypass -File `"$PSCommandPath`" -Package `"$Package`" -Device `"$Device`""
-if ($Unattended) { $relaunch += ' -Unattended' }
-$action = New-ScheduledTaskAction -Execute 'powershell' -Argument $relaunch
-$trigger = New-ScheduledTaskTrigger -AtLogOn
-Register-ScheduledTask -TaskName $task -Action $action -Trigger $trigger -RunLevel Highest -Force | Out-Null
-
+$self = "powershell -NoProfile -NoExit -ExecutionPolicy Bypass -File `"$PSCommandPath`" -Package `"$Package`" -Device `"$Device`""
+if ($Unattended) { $self += ' -Unattended' }
+Invoke-Native -Program 'schtasks' -Arguments @('/create', '/f', '/tn', $task, '/sc', 'onlogon', '/rl', 'highest', '/tr', $self) -IfItFails 'call this script by hand after each restart'
 Invoke-Native -Program "$top\seatrial.exe" -Arguments $arguments -Good @(0, 1, 3) -IfItFails 'the message above names the line of the plan or of the command; seatrial.exe lies beside ferryctl.exe'
 $end = $LASTEXITCODE
 if ($end -ne 3) {
     # Nothing is to happen by itself at the next logon.
-    Unregister-ScheduledTask -TaskName $task -Confirm:$false
+    Invoke-Native -Program 'schtasks' -Arguments @('/delete', '/f', '/tn', $task) -IfItFails "delete the task `"$task`" in the task scheduler"
 }
 if ($end -eq 1) {
     Write-Warning 'A step failed; trial\report.md says which, why, and what to do. Mend it, then call this script again.'

@@ -58,6 +58,17 @@ statuses! {
     INTEGER_OVERFLOW = 0xC000_0095,
     INVALID_USER_BUFFER = 0xC000_00E8,
     ACCESS_VIOLATION = 0xC000_0005,
+    IO_DEVICE_ERROR = 0xC000_0185,
+    DATA_ERROR = 0xC000_003E,
+    CRC_ERROR = 0xC000_003F,
+    DEVICE_DATA_ERROR = 0xC000_009C,
+    DISK_FULL = 0xC000_007F,
+    MEDIA_WRITE_PROTECTED = 0xC000_00A2,
+    DEVICE_POWER_FAILURE = 0xC000_009E,
+    NO_MEDIA_IN_DEVICE = 0xC000_0013,
+    DEVICE_PAPER_EMPTY = 0x8000_000E,
+    NO_MORE_ENTRIES = 0x8000_001A,
+    REQUEST_ABORTED = 0xC000_0240,
 }
 
 impl Status {
@@ -65,6 +76,15 @@ impl Status {
     #[must_use]
     pub const fn is_success(self) -> bool {
         self.0 >= 0
+    }
+
+    /// Its name, or its number if it has none here.
+    #[must_use]
+    pub fn short(self) -> String {
+        match NAMES.iter().find(|(status, _)| *status == self) {
+            Some((_, name)) => (*name).to_owned(),
+            None => format!("{:#010x}", self.0),
+        }
     }
 
     /// What a user can do about it, where there is something.
@@ -93,6 +113,36 @@ impl Status {
             }
             _ => return None,
         })
+    }
+}
+
+impl std::str::FromStr for Status {
+    type Err = String;
+
+    /// A name as Windows headers spell it, with or without `STATUS_`, or a number.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let named = NAMES.iter().find(|(_, name)| {
+            *name == text
+                || name
+                    .strip_prefix("STATUS_")
+                    .is_some_and(|short| short == text)
+        });
+        if let Some((status, _)) = named {
+            return Ok(*status);
+        }
+        let number = match text.strip_prefix("0x") {
+            Some(digits) => u32::from_str_radix(digits, 16).ok(),
+            None => text.parse::<u32>().ok(),
+        };
+        number.map(|number| Self(number.cast_signed())).ok_or_else(|| {
+            format!("{text:?} is no status this program knows: write it as a number, such as 0xC0000185")
+        })
+    }
+}
+
+impl serde::Serialize for Status {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.short())
     }
 }
 

@@ -29,6 +29,11 @@ impl Dock {
 
     /// Builds it and `ferryctl`, starts it, and waits until it accepts programs.
     pub fn start(project: &Project) -> Result<Self> {
+        Self::with_example_drivers(project, &[])
+    }
+
+    /// As [`start`](Self::start), with drivers of `tests/drivers` between pier.sys and ferry.sys, from the lowest up.
+    pub fn with_example_drivers(project: &Project, between: &[&str]) -> Result<Self> {
         process::run(lint::host_cargo(project, "build").args([
             "--package",
             "drydock",
@@ -44,6 +49,10 @@ impl Dock {
         drydock
             .arg("--image")
             .arg(project.images().join("pier.sys"));
+        for driver in between {
+            let image = project.images().join("rust").join(format!("{driver}.sys"));
+            drydock.arg("--upper").arg(image);
+        }
         drydock
             .arg("--upper")
             .arg(project.images().join("ferry.sys"));

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use ferry_abi::ControlCode;
 use ferry_abi::control::{self, Stats};
-use ferry_abi::{ControlCode, pier};
+use ferry_abi::pier::{self, Fault};
 
 use crate::ferry::{self, Ferry, LIMIT};
 use crate::platform::{Access, Completion, Device, Operation, Pending, Platform, Result};
@@ -13,7 +14,19 @@ use crate::status::Status;
 /// How often a state is looked at while waiting for it: the drivers offer no event for these.
 const POLL: Duration = Duration::from_millis(1);
 /// How long an operation that nothing holds or delays may take.
-const SOON: Duration = LIMIT;
+pub const SOON: Duration = LIMIT;
+
+/// Why a case cannot be run here; said instead of a failure.
+#[derive(Debug)]
+pub struct Skipped(pub &'static str);
+
+impl std::fmt::Display for Skipped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Skipped {}
 
 /// The device under ferry, and ferry.
 pub struct Bed<'a> {
@@ -87,12 +100,32 @@ impl<'a> Bed<'a> {
 
     /// Sets how long pier takes, through a handle of its own.
     pub fn latency(&self, latency: Duration) -> Result<()> {
-        ferry::set_latency(&*self.open()?, latency)
+        ferry::pier::set_latency(&*self.open()?, latency)
+    }
+
+    /// Makes requests of pier fail, through a handle of its own.
+    pub fn fault(&self, ops: u32, action: u32, with: impl FnOnce(&mut Fault)) -> Result<()> {
+        let mut fault = Fault::new(ops, action, 0, 0, 0, 0);
+        with(&mut fault);
+        ferry::pier::set_fault(&*self.open()?, fault)
+    }
+
+    /// Waits until `count` requests have been faulted since there were `before`.
+    pub fn until_faulted(&self, before: u64, count: u64) -> Result<()> {
+        let deadline = Instant::now() + LIMIT;
+        while self.pier_state()?.faulted < before + count {
+            ensure!(
+                Instant::now() < deadline,
+                "pier's fault was not applied within {LIMIT:?}"
+            );
+            std::thread::sleep(POLL);
+        }
+        Ok(())
     }
 
     /// What pier says of itself.
     pub fn pier_state(&self) -> Result<pier::State> {
-        ferry::pier_state(&*self.open()?)
+        ferry::pier::state(&*self.open()?)
     }
 
     /// Counters of the filter device.
@@ -161,7 +194,11 @@ impl<'a> Bed<'a> {
     pub fn settle(&self) -> Result<()> {
         let ferry = self.ferry()?;
         self.until_in_flight(&ferry, 0)?;
-        self.latency(Duration::ZERO)?;
+        let device = self.open()?;
+        ferry::pier::set_latency(&*device, Duration::ZERO)?;
+        ferry::pier::set_max_transfer(&*device, 0)?;
+        ferry::pier::clear_fault(&*device)?;
+        ferry::pier::set_boost(&*device, pier::DEFAULT_BOOST)?;
         let outstanding = self.pier_state()?.outstanding;
         // The request that asks may count itself.
         ensure!(outstanding <= 1, "pier still has {outstanding} requests");

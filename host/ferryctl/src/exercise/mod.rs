@@ -5,18 +5,20 @@
 
 pub mod bed;
 mod cases;
+#[cfg(test)]
+mod mission;
 mod report;
 pub mod victim;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::Exercise;
+use crate::output::Output;
 use crate::platform::{Platform, Result};
-use bed::Bed;
-use report::{Outcome, Report};
+use bed::{Bed, Skipped};
+use report::{Outcome, Report, Verdict};
 
 /// One behaviour.
 pub struct Case {
@@ -42,17 +44,18 @@ fn selected(options: &Exercise) -> Vec<&'static Case> {
 }
 
 /// `exercise --list`.
-pub fn list(options: &Exercise) {
-    for case in selected(options) {
-        println!("{:<28} {}", case.name, case.shows);
-    }
+///
+/// # Errors
+/// Standard output is gone.
+pub fn list(out: Output, options: &Exercise) -> Result<()> {
+    out.say(&report::Listed(selected(options)))
 }
 
 /// `exercise`. False if a case failed.
 ///
 /// # Errors
 /// The drivers cannot be reached at all, or no case was selected.
-pub fn run(platform: &dyn Platform, options: &Exercise) -> Result<bool> {
+pub fn run(platform: &dyn Platform, out: Output, options: &Exercise) -> Result<bool> {
     let cases = selected(options);
     if cases.is_empty() {
         bail!(
@@ -62,12 +65,13 @@ pub fn run(platform: &dyn Platform, options: &Exercise) -> Result<bool> {
     }
     let bed = Bed::new(platform, &options.device).context("the drivers cannot be exercised")?;
     let start = Instant::now();
-    let bar = bar(cases.len(), options.json);
+    let bar = out.bar(cases.len() as u64, "{bar:30} {pos}/{len}  {elapsed}  {msg}");
+    bar.enable_steady_tick(Duration::from_millis(100));
     let mut report = Report::default();
     for case in cases {
         bar.set_message(case.name);
         let outcome = run_one(&bed, case);
-        if !options.json {
+        if !out.json {
             bar.suspend(|| println!("{outcome}"));
         }
         report.outcomes.push(outcome);
@@ -75,36 +79,26 @@ pub fn run(platform: &dyn Platform, options: &Exercise) -> Result<bool> {
     }
     bar.finish_and_clear();
     report.took = start.elapsed();
-    if options.json {
-        println!("{}", report.to_json());
-    } else {
-        println!("{report}");
-    }
-    Ok(report.failed() == 0)
+    out.say(&report)?;
+    Ok(report.failed() == 0 && !(options.none_skipped && report.skipped() > 0))
 }
 
 fn run_one(bed: &Bed<'_>, case: &'static Case) -> Outcome {
     let start = Instant::now();
     let result = (case.run)(bed);
     let settled = bed.settle().context("after the case");
-    let failure = result.and(settled).err().map(|error| format!("{error:#}"));
+    let verdict = match result.and(settled) {
+        Ok(()) => Verdict::Passed,
+        Err(error) => match error.downcast_ref::<Skipped>() {
+            Some(Skipped(why)) => Verdict::Skipped(why),
+            None => Verdict::Failed(format!("{error:#}")),
+        },
+    };
     Outcome {
         case,
-        failure,
+        verdict,
         took: start.elapsed(),
     }
-}
-
-/// Draws on standard error, and only if that is a terminal.
-fn bar(length: usize, quiet: bool) -> ProgressBar {
-    if quiet {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {elapsed}  {msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(length as u64).with_style(style);
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
 }
 
 #[cfg(test)]

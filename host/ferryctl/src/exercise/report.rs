@@ -3,40 +3,45 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::Case;
+
+/// How a case ended.
+pub enum Verdict {
+    /// As it should.
+    Passed,
+    /// Otherwise, and how.
+    Failed(String),
+    /// It cannot be run here, and why.
+    Skipped(&'static str),
+}
 
 /// What came of one case.
 pub struct Outcome {
     /// Which.
     pub case: &'static Case,
-    /// Why it failed, if it did.
-    pub failure: Option<String>,
+    /// How it ended.
+    pub verdict: Verdict,
     /// How long it took.
     pub took: Duration,
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = if self.failure.is_none() {
-            "pass"
-        } else {
-            "FAIL"
+        let word = match &self.verdict {
+            Verdict::Passed => "pass",
+            Verdict::Failed(_) => "FAIL",
+            Verdict::Skipped(_) => "skip",
         };
         let milliseconds = self.took.as_secs_f64() * 1000.0;
-        write!(
-            f,
-            "{verdict}  {:<28} {milliseconds:>8.1} ms",
-            self.case.name
-        )?;
-        match &self.failure {
-            Some(failure) => write!(
-                f,
-                "\n      expected: {}\n      but: {failure}",
-                self.case.shows
-            ),
-            None => Ok(()),
+        write!(f, "{word}  {:<36} {milliseconds:>8.1} ms", self.case.name)?;
+        match &self.verdict {
+            Verdict::Passed => Ok(()),
+            Verdict::Failed(why) => {
+                write!(f, "\n      expected: {}\n      but: {why}", self.case.shows)
+            }
+            Verdict::Skipped(why) => write!(f, "  {why}"),
         }
     }
 }
@@ -55,53 +60,92 @@ impl Report {
     pub fn failed(&self) -> usize {
         self.outcomes
             .iter()
-            .filter(|outcome| outcome.failure.is_some())
+            .filter(|outcome| matches!(outcome.verdict, Verdict::Failed(_)))
             .count()
     }
 
-    /// One object: `passed`, `failed`, `seconds`, `cases` with `name`, `shows`, `passed`, `failure`, `seconds`.
-    pub fn to_json(&self) -> String {
+    /// How many could not be run.
+    pub fn skipped(&self) -> usize {
+        self.outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome.verdict, Verdict::Skipped(_)))
+            .count()
+    }
+}
+
+/// One object: `passed`, `failed`, `seconds`, `cases` with `name`, `shows`, `passed`, `failure`, `seconds`.
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Row<'a> {
             name: &'a str,
             shows: &'a str,
             passed: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
             failure: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            skipped: Option<&'a str>,
             seconds: f64,
         }
         #[derive(Serialize)]
         struct Table<'a> {
             passed: usize,
             failed: usize,
+            skipped: usize,
             seconds: f64,
             cases: Vec<Row<'a>>,
         }
         let cases = self.outcomes.iter().map(|outcome| Row {
             name: outcome.case.name,
             shows: outcome.case.shows,
-            passed: outcome.failure.is_none(),
-            failure: outcome.failure.as_deref(),
+            passed: matches!(outcome.verdict, Verdict::Passed),
+            failure: match &outcome.verdict {
+                Verdict::Failed(why) => Some(why),
+                Verdict::Passed | Verdict::Skipped(_) => None,
+            },
+            skipped: match outcome.verdict {
+                Verdict::Skipped(why) => Some(why),
+                Verdict::Passed | Verdict::Failed(_) => None,
+            },
             seconds: outcome.took.as_secs_f64(),
         });
         let table = Table {
-            passed: self.outcomes.len() - self.failed(),
+            passed: self.outcomes.len() - self.failed() - self.skipped(),
             failed: self.failed(),
+            skipped: self.skipped(),
             seconds: self.took.as_secs_f64(),
             cases: cases.collect(),
         };
-        // Strings, numbers and booleans: nothing here can fail to serialise.
-        serde_json::to_string_pretty(&table).unwrap_or_default()
+        table.serialize(serializer)
+    }
+}
+
+/// The cases by name, and what each shows.
+pub struct Listed(pub Vec<&'static Case>);
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for case in &self.0 {
+            writeln!(f, "{:<36} {}", case.name, case.shows)?;
+        }
+        write!(f, "{} cases", self.0.len())
+    }
+}
+
+impl Serialize for Listed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|case| (case.name, case.shows)))
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let failed = self.failed();
-        let passed = self.outcomes.len() - failed;
+        let (failed, skipped) = (self.failed(), self.skipped());
+        let passed = self.outcomes.len() - failed - skipped;
+        let seconds = self.took.as_secs_f64();
         write!(
             f,
-            "exercise: {passed} passed, {failed} failed, {:.1} s",
-            self.took.as_secs_f64()
+            "exercise: {passed} passed, {failed} failed, {skipped} skipped, {seconds:.1} s"
         )
     }
 }
@@ -118,18 +162,33 @@ mod tests {
 
     #[test]
     fn a_report_counts_and_names_what_failed() {
-        let outcome = |failure: Option<&str>| Outcome {
+        let outcome = |verdict| Outcome {
             case: &CASE,
-            failure: failure.map(str::to_owned),
+            verdict,
             took: Duration::ZERO,
         };
         let report = Report {
-            outcomes: vec![outcome(None), outcome(Some("it was not"))],
+            outcomes: vec![
+                outcome(Verdict::Passed),
+                outcome(Verdict::Failed("it was not".to_owned())),
+                outcome(Verdict::Skipped("nothing to run it on")),
+            ],
             took: Duration::ZERO,
         };
-        assert_eq!(report.to_string(), "exercise: 1 passed, 1 failed, 0.0 s");
-        let json: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
+        insta::assert_snapshot!(
+            format!("{}\n{report}", report.outcomes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
+            @r"
+        pass  a/b                                       0.0 ms
+        FAIL  a/b                                       0.0 ms
+              expected: something is so
+              but: it was not
+        skip  a/b                                       0.0 ms  nothing to run it on
+        exercise: 1 passed, 1 failed, 1 skipped, 0.0 s
+        "
+        );
+        let json: serde_json::Value = serde_json::to_value(&report).unwrap();
         assert_eq!(json["failed"], 1);
         assert_eq!(json["cases"][1]["failure"], "it was not");
+        assert_eq!(json["cases"][2]["skipped"], "nothing to run it on");
     }
 }

@@ -1,13 +1,14 @@
 //! The controls of ferry and pier as calls, over any platform.
 
+mod controls;
+pub mod pier;
+
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use ferry_abi::control::{self, Delay, Hold, Info, Release, Released, Select, Stats};
-use ferry_abi::pier::{self, Latency};
 use ferry_abi::{ControlCode, Message, Refused};
-use zerocopy::IntoBytes;
 
+pub use self::controls::Ferry;
 use crate::platform::{Access, Completion, Device, Operation, Pending, Platform, Result};
 use crate::status::Status;
 
@@ -33,6 +34,18 @@ impl std::fmt::Display for Failed {
 }
 
 impl std::error::Error for Failed {}
+
+/// The drivers do not answer at all: said instead of [`Failed`] where nothing could be tried.
+#[derive(Debug)]
+pub struct Unreachable(pub String);
+
+impl std::fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unreachable {}
 
 /// Opens a device; a refusal becomes an error with advice.
 ///
@@ -93,8 +106,31 @@ fn control(
     Ok(done)
 }
 
-fn answer<M: Message>(done: &Completion, what: &str) -> Result<M> {
-    M::read(&done.data).map_err(|refused| {
+/// Runs a control that answers with one structure.
+fn ask<M: Message>(device: &dyn Device, code: ControlCode, input: &[u8], what: &str) -> Result<M> {
+    let done = control(device, code, input, size_of::<M>(), what)?;
+    structure(&done.data, what)
+}
+
+/// Runs a control that answers with any number of structures, `most` at most.
+fn list<M: Message>(
+    device: &dyn Device,
+    code: ControlCode,
+    input: &[u8],
+    most: usize,
+    what: &str,
+) -> Result<Vec<M>> {
+    let done = control(device, code, input, most * size_of::<M>(), what)?;
+    let entries = done.data.chunks_exact(size_of::<M>());
+    entries.map(|entry| structure(entry, what)).collect()
+}
+
+/// Copies a structure of the contract out of an answer.
+///
+/// # Errors
+/// It is of another build.
+pub fn structure<M: Message>(bytes: &[u8], what: &str) -> Result<M> {
+    M::read(bytes).map_err(|refused| {
         let why = match refused {
             Refused::Length => "its answer has another length than this program knows",
             Refused::Version => "its answer is of another version than this program knows",
@@ -103,163 +139,9 @@ fn answer<M: Message>(done: &Completion, what: &str) -> Result<M> {
     })
 }
 
-/// A handle to ferry's control device. Holds and delays set through it end when it is closed.
-pub struct Ferry {
-    /// The handle.
-    pub device: Box<dyn Device>,
-}
-
-impl Ferry {
-    /// Opens `\\.\Ferry`.
-    ///
-    /// # Errors
-    /// ferry does not run, or the caller is no administrator.
-    pub fn open(platform: &dyn Platform) -> Result<Self> {
-        let device = open(platform, control::WIN32_NAME, Access::ReadWrite)
-            .context("ferry does not answer at its control device")?;
-        Ok(Self { device })
-    }
-
-    /// What runs there.
-    ///
-    /// # Errors
-    /// The control failed.
-    pub fn info(&self) -> Result<Info> {
-        let what = "ask ferry about itself";
-        answer(
-            &control(
-                &*self.device,
-                control::IOCTL_FERRY_INFO,
-                &[],
-                size_of::<Info>(),
-                what,
-            )?,
-            what,
-        )
-    }
-
-    /// The filter devices.
-    ///
-    /// # Errors
-    /// The control failed.
-    pub fn devices(&self) -> Result<Vec<control::Device>> {
-        let what = "list ferry's devices";
-        let room = 256 * size_of::<control::Device>();
-        let done = control(&*self.device, control::IOCTL_FERRY_DEVICES, &[], room, what)?;
-        let entries = done.data.chunks_exact(size_of::<control::Device>());
-        entries
-            .map(|entry| {
-                control::Device::read(entry).map_err(|refused| {
-                    anyhow::anyhow!("cannot {what}: an entry is malformed ({refused:?}); use driver and ferryctl from one build")
-                })
-            })
-            .collect()
-    }
-
-    /// Counters of a filter device.
-    ///
-    /// # Errors
-    /// The control failed.
-    pub fn stats(&self, device: u32) -> Result<Stats> {
-        let what = format!("read the counters of filter device {device}");
-        let select = Select::new(device, 0);
-        let done = control(
-            &*self.device,
-            control::IOCTL_FERRY_STATS,
-            select.as_bytes(),
-            size_of::<Stats>(),
-            &what,
-        )?;
-        answer(&done, &what)
-    }
-
-    /// Holds what matches from now on.
-    ///
-    /// # Errors
-    /// The control failed.
-    pub fn hold(&self, device: u32, ops: u32, max_age: Duration) -> Result<()> {
-        let hold = Hold::new(device, ops, milliseconds(max_age, "the age of a hold")?, 0);
-        control(
-            &*self.device,
-            control::IOCTL_FERRY_HOLD,
-            hold.as_bytes(),
-            0,
-            "hold requests",
-        )
-        .map(drop)
-    }
-
-    /// Releases held requests, oldest first; 0 means all. Gives how many.
-    ///
-    /// # Errors
-    /// The control failed.
-    pub fn release(&self, device: u32, count: u32) -> Result<u32> {
-        let what = "release requests";
-        let release = Release::new(device, count, 0, 0);
-        let done = control(
-            &*self.device,
-            control::IOCTL_FERRY_RELEASE,
-            release.as_bytes(),
-            size_of::<Released>(),
-            what,
-        )?;
-        Ok(answer::<Released>(&done, what)?.count)
-    }
-
-    /// Delays what matches from now on.
-    ///
-    /// # Errors
-    /// The control failed.
-    pub fn delay(&self, device: u32, ops: u32, delay: Duration) -> Result<()> {
-        let delay = Delay::new(device, ops, milliseconds(delay, "a delay")?, 0);
-        control(
-            &*self.device,
-            control::IOCTL_FERRY_DELAY,
-            delay.as_bytes(),
-            0,
-            "delay requests",
-        )
-        .map(drop)
-    }
-}
-
 fn milliseconds(duration: Duration, what: &str) -> Result<u32> {
     u32::try_from(duration.as_millis())
         .with_context(|| format!("{what} of {duration:?} is too long"))
-}
-
-/// Sets how long pier takes for each request.
-///
-/// # Errors
-/// The control failed.
-pub fn set_latency(device: &dyn Device, latency: Duration) -> Result<()> {
-    let latency = Latency::new(milliseconds(latency, "a latency")?, 0);
-    control(
-        device,
-        pier::IOCTL_PIER_SET_LATENCY,
-        latency.as_bytes(),
-        0,
-        "set pier's latency",
-    )
-    .map(drop)
-}
-
-/// What pier says of itself.
-///
-/// # Errors
-/// The control failed.
-pub fn pier_state(device: &dyn Device) -> Result<pier::State> {
-    let what = "ask pier for its state";
-    answer(
-        &control(
-            device,
-            pier::IOCTL_PIER_STATE,
-            &[],
-            size_of::<pier::State>(),
-            what,
-        )?,
-        what,
-    )
 }
 
 /// The path a user means: `pier` or `pier:N` for a pier device, else a path as it is.

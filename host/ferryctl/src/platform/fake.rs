@@ -5,8 +5,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ferry_abi::Message;
 use ferry_abi::guid::Guid;
-use ferry_abi::pier;
+use ferry_abi::pier::{self, Stamp};
+use zerocopy::IntoBytes;
 
 use super::{Access, Completion, Device, Operation, Pending, Platform, Result};
 use crate::status::Status;
@@ -22,6 +24,8 @@ pub enum Flaw {
     Short,
     /// Nothing completes before it is cancelled.
     Stuck,
+    /// Every other stamp overtakes the one before it.
+    Swap,
 }
 
 /// A machine with one device.
@@ -89,9 +93,15 @@ impl Memory {
                     .sum();
                 (sum % (output.len() + 1), output)
             }
+            Operation::Control { code, input, .. } if code == pier::IOCTL_PIER_STAMP.0 => {
+                let number = Stamp::read(&input).unwrap().number;
+                let odd = self.flaw == Some(Flaw::Swap) && number % 2 == 1;
+                let last = if odd { number + 1 } else { number - 1 };
+                (size_of::<Stamp>(), Stamp::new(last).as_bytes().to_vec())
+            }
             Operation::Control { input, .. } => (input.len(), input),
         };
-        if let (Some(Flaw::FlipBit), Some(byte)) = (self.flaw, data.first_mut()) {
+        if let (Some(Flaw::FlipBit), Some(byte)) = (self.flaw, data.last_mut()) {
             *byte ^= 0x10;
         }
         if self.flaw == Some(Flaw::Short) {

@@ -22,7 +22,7 @@ mod win32;
 #[cfg(unix)]
 pub use socket::connect;
 #[cfg(windows)]
-pub use win32::connect;
+pub use win32::{connect, machine::machine_facts, setup};
 
 /// Result of talking to the platform itself; outcomes of operations are in [`Completion::status`].
 pub type Result<T> = anyhow::Result<T>;

@@ -1,9 +1,6 @@
 //! The rules, each a function over one script.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-};
+use std::{collections::HashSet, fmt};
 
 use anyhow::{Context, Result};
 use tree_sitter::Node;
@@ -59,13 +56,10 @@ const CMDLETS: &[&str] = &[
     "New-Item",
     "New-ItemProperty",
     "New-Object",
-    "New-ScheduledTaskAction",
-    "New-ScheduledTaskTrigger",
     "New-SelfSignedCertificate",
     "Out-File",
     "Out-Host",
     "Out-Null",
-    "Register-ScheduledTask",
     "Remove-Item",
     "Remove-ItemProperty",
     "Resolve-Path",
@@ -77,7 +71,6 @@ const CMDLETS: &[&str] = &[
     "Start-Process",
     "Start-Sleep",
     "Test-Path",
-    "Unregister-ScheduledTask",
     "Where-Object",
     "Write-Host",
     "Write-Warning",
@@ -260,16 +253,8 @@ impl Check<'_> {
             .into_iter()
             .chain(set_in(self.script))
             .collect();
-        let mut spelled: HashMap<String, String> = HashMap::new();
         for node in self.script.of_kind("variable") {
             let text = self.script.text_of(node);
-            let first = spelled
-                .entry(text.to_ascii_lowercase())
-                .or_insert_with(|| text.to_owned());
-            if first != text {
-                let message = format!("{text} and {first} are one variable to PowerShell");
-                self.found(line(node), "spelling", message);
-            }
             let name = text
                 .trim_start_matches(['$', '@', '{'])
                 .trim_end_matches('}');

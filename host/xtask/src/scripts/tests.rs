@@ -33,7 +33,6 @@ fn every_rule_has_a_script_that_breaks_it() {
         ("exit-code", "& pnputil /enum-drivers\n"),
         ("what-to-do", "throw 'it failed'\n"),
         ("variable", "Write-Host $Nmae\n"),
-        ("spelling", "$name = 'y'\n"),
     ] {
         let broken = rules_broken(&format!("{GOOD}{body}"));
         assert!(broken.contains(&rule), "{rule}: {body} breaks {broken:?}");

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use ferry_abi::control::ops;
-use ferry_abi::pier;
+use ferry_abi::pier::{self, action};
 
 use super::super::Case;
 use super::super::bed::{self, Bed, ended, finish, finish_all, transferred};
-use crate::platform::{Operation, Result};
+use crate::platform::{Device, Operation, Pending, Result};
 use crate::status::Status;
 
 pub const CASES: &[Case] = &[
@@ -21,6 +21,26 @@ pub const CASES: &[Case] = &[
         name: "cancel/at-pier",
         shows: "a request that pier keeps is cancelled through ferry, and ends with STATUS_CANCELLED",
         run: at_pier,
+    },
+    Case {
+        name: "cancel/before-delivery",
+        shows: "a write that waits undelivered in the queue writes are dispatched to is cancelled without pier ever seeing it",
+        run: before_delivery,
+    },
+    Case {
+        name: "cancel/marked",
+        shows: "a request pier has marked cancelable is cancelled through its EvtRequestCancel",
+        run: marked,
+    },
+    Case {
+        name: "cancel/unmarked",
+        shows: "closing a handle makes pier take back what it had marked cancelable, and end it",
+        run: unmarked,
+    },
+    Case {
+        name: "cancel/enqueued-from-caller",
+        shows: "a METHOD_NEITHER control that was enqueued from its caller's context is cancelled while it waits",
+        run: enqueued,
     },
     Case {
         name: "cancel/handle-closed-at-pier",
@@ -92,6 +112,72 @@ fn at_pier(bed: &Bed<'_>) -> Result<()> {
         );
     }
     Ok(())
+}
+
+fn before_delivery(bed: &Bed<'_>) -> Result<()> {
+    let (ferry, device) = (bed.ferry()?, bed.open()?);
+    let before = bed.pier_state()?.faulted;
+    bed.fault(ops::WRITE, action::STUCK, |fault| fault.count = 1)?;
+    let stuck = bed::write(&*device, 0, &[1; 16])?;
+    bed.until_faulted(before, 1)?;
+    let waiting = bed::write(&*device, 0, &[2; 16])?;
+    bed.until_in_flight(&ferry, 2)?;
+    let seen = bed.pier_state()?.received;
+    ensure!(waiting.cancel()?, "there was nothing to cancel");
+    ended(&finish(waiting)?, Status::CANCELLED, "the waiting write")?;
+    // Only the control that asks was presented meanwhile.
+    let received = bed.pier_state()?.received - seen;
+    ensure!(
+        received == 1,
+        "pier was presented {received} requests meanwhile, not one"
+    );
+    ensure!(stuck.cancel()?, "there was nothing to cancel");
+    ended(&finish(stuck)?, Status::CANCELLED, "the stuck write")
+}
+
+fn stuck(bed: &Bed<'_>, device: &dyn Device, count: u32) -> Result<Vec<Box<dyn Pending>>> {
+    let before = bed.pier_state()?.faulted;
+    bed.fault(ops::READ, action::STUCK, |fault| fault.count = count)?;
+    let reads = (0..count)
+        .map(|_| bed::read(device, 0, 8))
+        .collect::<Result<_>>()?;
+    bed.until_faulted(before, count.into())?;
+    Ok(reads)
+}
+
+fn marked(bed: &Bed<'_>) -> Result<()> {
+    let device = bed.open()?;
+    for read in stuck(bed, &*device, 5)? {
+        ensure!(read.cancel()?, "there was nothing to cancel");
+        ended(&finish(read)?, Status::CANCELLED, "the marked read")?;
+    }
+    Ok(())
+}
+
+fn unmarked(bed: &Bed<'_>) -> Result<()> {
+    let device = bed.open()?;
+    let reads = stuck(bed, &*device, 5)?;
+    device.close()?;
+    finish_all(reads, Status::CANCELLED).map(drop)
+}
+
+fn enqueued(bed: &Bed<'_>) -> Result<()> {
+    let device = bed.open()?;
+    bed.latency(LONG)?;
+    let before = bed.pier_state()?.outstanding;
+    let echo = Operation::control(pier::IOCTL_PIER_ECHO_NEITHER, vec![7; 32], vec![0; 32]);
+    let echo = device.start(echo)?;
+    let deadline = Instant::now() + LONG;
+    while bed.pier_state()?.outstanding <= before {
+        ensure!(Instant::now() < deadline, "pier was not given the control");
+        std::thread::yield_now();
+    }
+    ensure!(echo.cancel()?, "there was nothing to cancel");
+    ended(
+        &finish(echo)?,
+        Status::CANCELLED,
+        "the METHOD_NEITHER control",
+    )
 }
 
 fn handle_closed_at_pier(bed: &Bed<'_>) -> Result<()> {

@@ -94,7 +94,7 @@ fn counters(bed: &Bed<'_>) -> Result<()> {
         finish(bed::write(&*device, 0, &[1; 16])?)?;
     }
     for _ in 0..3 {
-        crate::ferry::pier_state(&*device)?;
+        crate::ferry::pier::state(&*device)?;
     }
     let after = bed.stats()?;
     let sent = (

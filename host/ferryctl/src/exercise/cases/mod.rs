@@ -3,12 +3,16 @@
 mod access;
 mod cancel;
 mod carry;
+mod complete;
 mod control;
 mod delay;
 mod hold;
 mod many;
 mod process;
+mod receive;
 mod refuse;
+mod sender;
+mod showcase;
 
 use super::Case;
 
@@ -18,9 +22,13 @@ pub const ALL: &[&[Case]] = &[
     control::CASES,
     refuse::CASES,
     access::CASES,
+    receive::CASES,
+    complete::CASES,
     hold::CASES,
     delay::CASES,
     cancel::CASES,
     many::CASES,
     process::CASES,
+    showcase::CASES,
+    sender::CASES,
 ];

@@ -7,6 +7,9 @@
 //! `Flight` is freed only after the event; an operation nobody can end is leaked instead.
 #![expect(unsafe_code, reason = "device I/O by the Win32 functions")]
 
+pub mod machine;
+pub mod setup;
+
 use std::ffi::c_void;
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
