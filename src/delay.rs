@@ -81,11 +81,17 @@ pub(crate) fn keep<'r>(
 ) -> Disposition<'r> {
     let handle = request.file_key();
     // None: the last one before it is being sent at this moment.
-    let last = handle.and_then(|handle| device.parked.kept.last_due_of(cx, handle));
-    let due = last.map_or(due, |last| last.max(due));
+    let before = handle.and_then(|handle| device.parked.kept.last_due_of(cx, handle));
+    let due = before.map_or(due, |before| before.max(due));
     device.counters.delayed.count();
-    let list = &device.parked.kept;
-    park::<Kept>(cx, device, request, list, (due, rule), Some(Waits::Delayed))
+    park::<Kept>(
+        cx,
+        device,
+        request,
+        &device.parked.kept,
+        (due, rule),
+        Some(Waits::Delayed),
+    )
 }
 
 /// Parks the request until `due`, out of order.

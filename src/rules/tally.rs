@@ -64,7 +64,7 @@ impl Tally {
     }
 }
 
-/// Whether the request of that number is among `probability` parts of [`CERTAIN`]: the same for the same seed (the finaliser of SplitMix64).
+/// Whether the request of that number is among `probability` parts of [`CERTAIN`]: the same for the same seed (the finaliser of `SplitMix64`).
 fn drawn(seed: u64, number: u64, probability: u32) -> bool {
     let mut z = seed.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

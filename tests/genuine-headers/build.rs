@@ -31,7 +31,7 @@ fn read(table: &Path) -> Result<String, Box<dyn Error>> {
 
 /// `index,name,first_version`: the position of every function the configured version has.
 fn functions(table: &str, minor: u8, code: &mut String) -> Result<(), Box<dyn Error>> {
-    let mut count = 0;
+    let mut count = 0usize;
     for row in table.lines().skip(1) {
         let columns: Vec<&str> = row.split(',').collect();
         let [index, name, version] = columns[..] else {
@@ -43,7 +43,7 @@ fn functions(table: &str, minor: u8, code: &mut String) -> Result<(), Box<dyn Er
                 code,
                 "const _: () = assert!(wdk_sys::_WDFFUNCENUM::{name}TableIndex == {index}, \"index of {name}\");"
             )?;
-            count += 1;
+            count = count.saturating_add(1);
         }
     }
     writeln!(

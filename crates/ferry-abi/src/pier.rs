@@ -1,6 +1,6 @@
 //! Controls of pier, the memory-backed lower device. Opened through [`crate::guid::PIER_INTERFACE`].
 
-use crate::{Access, ControlCode, Method, message};
+use crate::{Access, ControlCode, Method, layout, message};
 
 /// `FILE_DEVICE_UNKNOWN`.
 pub const DEVICE_TYPE: u16 = 0x22;
@@ -123,7 +123,7 @@ message! {
     }
 }
 
-message! {
+layout! {
     /// What pier says of itself.
     State, 72 {
         /// [`CAPACITY`].

@@ -59,8 +59,8 @@ impl Ends {
         let Some(links_of_it) = (unsafe { links(cell) }) else {
             return RawParked::NONE;
         };
-        let next = core::mem::replace(&mut links_of_it.next, ptr::null());
-        let previous = core::mem::replace(&mut links_of_it.previous, ptr::null());
+        let next = core::mem::take(&mut links_of_it.next);
+        let previous = core::mem::take(&mut links_of_it.previous);
         let token = core::mem::replace(&mut links_of_it.token, RawParked::NONE);
         // SAFETY: a neighbour on the same list.
         match unsafe { links(previous) } {

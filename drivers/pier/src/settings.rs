@@ -81,20 +81,21 @@ pub(crate) fn state<'r>(
         port.completed.load(Ordering::Relaxed),
     );
     let outstanding = u32::try_from(received.saturating_sub(completed)).unwrap_or(u32::MAX);
-    let state = State::new(
-        CAPACITY,
+    let state = State {
+        header: State::expected(),
+        capacity: CAPACITY,
         received,
         completed,
-        port.faulted.load(Ordering::Relaxed),
-        port.latency_ms.load(Ordering::Relaxed),
+        faulted: port.faulted.load(Ordering::Relaxed),
+        latency_ms: port.latency_ms.load(Ordering::Relaxed),
         outstanding,
-        port.max_transfer.load(Ordering::Relaxed),
-        port.boost.load(Ordering::Relaxed),
-        port.kept.load(Ordering::Relaxed),
-        port.resumed.load(Ordering::Relaxed),
-        port.from_dpc.load(Ordering::Relaxed),
-        0,
-    );
+        max_transfer: port.max_transfer.load(Ordering::Relaxed),
+        boost: port.boost.load(Ordering::Relaxed),
+        kept: port.kept.load(Ordering::Relaxed),
+        resumed: port.resumed.load(Ordering::Relaxed),
+        from_dpc: port.from_dpc.load(Ordering::Relaxed),
+        reserved: 0,
+    };
     let mut output = buffer.output();
     if output.append(state.as_bytes()) {
         Ok(output.written())
