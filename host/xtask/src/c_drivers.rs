@@ -29,6 +29,12 @@ struct Entry {
     model: Model,
     /// Relative to the list.
     sources: Vec<String>,
+    /// Further options of the compiler.
+    #[serde(default)]
+    compile: Vec<String>,
+    /// Further options of the linker.
+    #[serde(default)]
+    link: Vec<String>,
 }
 
 /// Compiles the drivers named, or all of the list, to `target/images/c`.
@@ -56,6 +62,8 @@ pub fn build(project: &Project, kmdf: KmdfVersion, names: &[String]) -> Result<V
                     includes: Vec::new(),
                     folder: project.images().join("c"),
                     strict: true,
+                    compile: &entry.compile,
+                    link: &entry.link,
                 },
             )
         })

@@ -44,6 +44,10 @@ pub struct CDriver<'a> {
     pub folder: PathBuf,
     /// Warnings in its own sources are errors; otherwise they are not shown.
     pub strict: bool,
+    /// Further options of the compiler.
+    pub compile: &'a [String],
+    /// Further options of the linker.
+    pub link: &'a [String],
 }
 
 /// Headers, libraries and entry stub for one KMDF version.
@@ -146,6 +150,7 @@ fn compile_command(
     for include in tree.include_folders(driver.model == Model::Kmdf) {
         clang.arg("-isystem").arg(include);
     }
+    clang.args(driver.compile);
     clang.arg(source).arg("-o").arg(object);
     clang
 }
@@ -167,6 +172,7 @@ fn link_command(tools: &Toolchain, tree: &WdkTree, driver: &CDriver<'_>) -> Comm
         "/brepro",
         "/nologo",
     ]);
+    link.args(driver.link);
     let entry = if driver.model == Model::Kmdf {
         "FxDriverEntry"
     } else {
@@ -222,6 +228,8 @@ pub fn build_conformance(project: &Project, kmdf: KmdfVersion) -> Result<Vec<Ima
             includes: vec![suite.join("src")],
             folder: project.images(),
             strict: false,
+            compile: &[],
+            link: &[],
         };
         images.push(build(&kit, &driver)?);
     }

@@ -118,11 +118,13 @@ pub fn enter<R: Refusal>(
             binding: binding_of(name, globals),
             name,
         };
+        loader::forbid_pageable_caller();
         if call.irql_too_high(max_irql) {
-            R::REFUSED
-        } else {
-            body(&call)
+            return R::REFUSED;
         }
+        let result = body(&call);
+        loader::forbid_pageable_caller();
+        result
     })
 }
 

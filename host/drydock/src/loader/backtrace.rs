@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "reads the calling thread's driver stack")]
 
 use super::control::{self, Exit};
+use super::exception;
 use super::layout;
 use super::symbols::{describe, describe_return};
 use super::thunk;
@@ -94,24 +95,44 @@ fn walk_calls(mut exit: *const Exit, limit: usize, found: &mut Vec<Step>) {
         // SAFETY: while it is in the chain, the frame on the model's stack is live.
         let frame = unsafe { *exit };
         found.push(Step::Call(frame.index));
-        let mut registers = Registers {
-            rip: 0,
-            general: [0; 16],
-        };
-        registers.general[RBX] = frame.rbx;
-        registers.general[RBP] = frame.rbp;
-        registers.general[RSI] = frame.rsi;
-        registers.general[RDI] = frame.rdi;
-        let high = [frame.r12, frame.r13, frame.r14, frame.r15];
-        registers.general[R12..].copy_from_slice(&high);
-        let Some(rip) = read(&stack, frame.image_rsp) else {
+        let Some(registers) = at_call(&stack, &frame) else {
             return;
         };
-        registers.rip = rip;
-        registers.general[RSP] = frame.image_rsp + 8;
         walk_image(&stack, registers, limit, found);
         exit = frame.previous;
     }
+}
+
+/// The state of the image right after a call that it is making.
+fn at_call(stack: &Range<usize>, frame: &Exit) -> Option<Registers> {
+    let mut registers = Registers {
+        rip: read(stack, frame.image_rsp)?,
+        general: [0; 16],
+        xmm: [0; 16],
+    };
+    registers.general[RBX] = frame.rbx;
+    registers.general[RBP] = frame.rbp;
+    registers.general[RSI] = frame.rsi;
+    registers.general[RDI] = frame.rdi;
+    let high = [frame.r12, frame.r13, frame.r14, frame.r15];
+    registers.general[R12..].copy_from_slice(&high);
+    registers.general[RSP] = frame.image_rsp + 8;
+    // The dispatch of an exception is called by a stub of ours: the image is where that happened.
+    let raised = exception::raised_at(registers.rip, registers.rsp());
+    Some(raised.unwrap_or(registers))
+}
+
+/// The innermost call an image is making on this thread, and the state of the image right after it.
+pub(super) fn calling_image() -> Option<(*const Exit, Registers)> {
+    let control = control::current()?;
+    // SAFETY: the record belongs to this thread.
+    let (host_rsp, exit) = unsafe { ((*control).host_rsp, (*control).exit) };
+    if host_rsp != 0 || exit.is_null() {
+        return None;
+    }
+    // SAFETY: while it is in the chain, the frame on the model's stack is live.
+    let frame = unsafe { *exit };
+    Some((exit, at_call(&control::current_stack()?, &frame)?))
 }
 
 /// Goes through the frames of image code up to where the model entered the image: the first return address outside.
@@ -124,7 +145,8 @@ fn walk_image(stack: &Range<usize>, mut registers: Registers, limit: usize, foun
     }
 }
 
-fn read(stack: &Range<usize>, at: u64) -> Option<u64> {
+/// The 64-bit word at an address of a driver stack of the calling thread.
+pub(super) fn read(stack: &Range<usize>, at: u64) -> Option<u64> {
     let at = usize::try_from(at).ok()?;
     if at < stack.start || at.checked_add(8)? > stack.end || !at.is_multiple_of(8) {
         return None;

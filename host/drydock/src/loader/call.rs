@@ -138,6 +138,7 @@ unsafe fn enter(function: usize, arguments: &[u64; 8]) -> u64 {
             "an image called a function of drydock that it got without a stub (loader::thunk), and that calls an image",
         );
     }
+    super::image::forbid_pageable(function);
     // SAFETY: the thread is attached, so GS points to its control record; the caller vouches for the function.
     unsafe { drydock_enter_image(function, arguments) }
 }

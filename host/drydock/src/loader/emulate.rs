@@ -28,6 +28,11 @@ pub fn set_interrupt_level_access(read: fn() -> u8, write: extern "win64" fn(u64
     let _ = LEVEL.set(InterruptLevel { read, write });
 }
 
+/// The interrupt request level of the calling thread.
+pub(super) fn interrupt_level() -> u8 {
+    LEVEL.get().map_or(0, |level| (level.read)())
+}
+
 global_asm!(
     // On the image's stack: the return address, and below it the value for CR8. Keeps every register and the flags.
     ".globl drydock_write_cr8",

@@ -9,6 +9,7 @@ use super::backtrace::{self, Step};
 use super::control;
 use super::count;
 use super::emulate::{self, Outcome};
+use super::exception::{self, Exception};
 use super::image;
 use super::layout;
 use super::preempt;
@@ -19,6 +20,7 @@ use crate::sched::{self, Lock, Mode, world};
 use crate::verify;
 use std::cell::Cell;
 use std::ffi::c_void;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Once, OnceLock};
 
@@ -58,6 +60,9 @@ const NAMES: [&str; 16] = [
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
     "r14", "r15",
 ];
+
+/// `si_code` of a general protection fault.
+const SI_KERNEL: i32 = 128;
 
 thread_local! {
     /// The state in which image code of this thread was stopped.
@@ -110,6 +115,7 @@ pub(super) fn install() {
     ONCE.call_once(|| {
         verify::register_section("image stack", image_stack);
         verify::register_section("registers", registers);
+        exception::prepare();
         for signal in SIGNALS {
             // SAFETY: an all-zero sigaction is a valid value.
             let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -135,6 +141,11 @@ pub(super) fn install() {
             previous(info);
         }));
     });
+}
+
+/// Says in what state image code was stopped, for the report that follows.
+pub(super) fn stopped_at(registers: Registers) {
+    STOPPED.set(Some(registers));
 }
 
 /// Forgets a fault that ended a schedule of an explored machine.
@@ -174,6 +185,7 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut c
     let mut registers = Registers {
         rip: general[libc::REG_RIP as usize] as u64,
         general: GENERAL.map(|index| general[index as usize] as u64),
+        xmm: [0; 16],
     };
     if signal == libc::SIGTRAP {
         registers.rip -= 1; // reported behind the breakpoint
@@ -193,10 +205,13 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut c
         unsafe { libc::_exit(3) };
     }
     let in_image = in_image_code();
+    let error = general[libc::REG_ERR as usize];
+    // What could not be fetched cannot be looked at either.
+    let fetching = matches!(signal, libc::SIGSEGV | libc::SIGBUS) && error & 16 != 0;
     let mut refused = "";
     // Executing it is refused always.
     if signal == libc::SIGSEGV
-        && general[libc::REG_ERR as usize] & 16 == 0
+        && !fetching
         && let Some(touch) = USER_MEMORY.get()
     {
         // SAFETY: with SA_SIGINFO the kernel passes the signal's information.
@@ -215,7 +230,7 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut c
             }
         }
     }
-    if in_image {
+    if in_image && !fetching {
         match emulate::carry_out(&mut registers) {
             Outcome::Done => {
                 if general[libc::REG_EFL as usize] & TRAP_FLAG != 0 {
@@ -239,14 +254,26 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut c
             }
             Outcome::Refused(reason) => refused = reason,
         }
-    } else {
+    } else if !in_image {
         // A lock can be held here that the report needs.
         // SAFETY: the default action of the alarm ends the process.
         unsafe { libc::alarm(10) };
     }
-    let error = general[libc::REG_ERR as usize];
     // SAFETY: with SA_SIGINFO the kernel passes the signal's information.
     let (address, code) = unsafe { ((*info).si_addr() as usize, (*info).si_code) };
+    if in_image && refused.is_empty() {
+        let eflags = general[libc::REG_EFL as usize] as u64;
+        let before = registers;
+        let words = || fault_text(signal, address, code, error, &before);
+        if let Some(exception) = for_the_image(signal, address, code, error)
+            && exception::divert(&mut registers, eflags, &exception, words)
+        {
+            general[libc::REG_RIP as usize] = registers.rip as i64;
+            general[libc::REG_RSP as usize] = registers.rsp() as i64;
+            HANDLING.set(false);
+            return;
+        }
+    }
     let what = if refused.is_empty() {
         fault_text(signal, address, code, error, &registers)
     } else {
@@ -267,9 +294,41 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut c
     verify::model_error(format!("{what}, at {place}\n{trace}"));
 }
 
+/// The exception that a fault is to the image, if the kernel would let it handle this one: not memory of the kernel that is
+/// not there, which is a bug check.
+fn for_the_image(signal: i32, address: usize, code: i32, error: i64) -> Option<Exception> {
+    let (code, information) = match signal {
+        libc::SIGFPE => (exception::DIVIDE_BY_ZERO, [0; 2]),
+        libc::SIGILL => (exception::ILLEGAL_INSTRUCTION, [0; 2]),
+        // An address that cannot exist; the processor does not say which.
+        libc::SIGSEGV if code == SI_KERNEL => (exception::ACCESS_VIOLATION, [0, u64::MAX]),
+        libc::SIGSEGV | libc::SIGBUS if is_user_address(address) => {
+            let kind = if error & 16 != 0 {
+                8
+            } else {
+                u64::from(error & 2 != 0)
+            };
+            (exception::ACCESS_VIOLATION, [kind, address as u64])
+        }
+        _ => return None,
+    };
+    Some(Exception { code, information })
+}
+
+static USER: OnceLock<Range<usize>> = OnceLock::new();
+
+/// Says which addresses are those of programs. The first 64 KiB count as well: null pointers.
+pub fn set_user_addresses(range: Range<usize>) {
+    let _ = USER.set(range);
+}
+
+/// True for an address at which a program could have memory.
+pub fn is_user_address(address: usize) -> bool {
+    address < 0x1_0000 || USER.get().is_some_and(|range| range.contains(&address))
+}
+
 /// What the processor complained about, in words.
 fn fault_text(signal: i32, address: usize, code: i32, error: i64, registers: &Registers) -> String {
-    const SI_KERNEL: i32 = 128;
     match signal {
         libc::SIGFPE => "division by zero or overflow of a quotient".to_owned(),
         libc::SIGILL => "illegal instruction (ud2 stands for unreachable code)".to_owned(),
@@ -314,11 +373,14 @@ fn describe_address(address: usize) -> Option<String> {
     }
     if let Some((details, mapped)) = image::at(address) {
         let state = if mapped { "in" } else { "in unloaded" };
-        return Some(format!(
-            "{state} {}+{:#x}",
-            details.name,
-            address - details.base
-        ));
+        let mut text = format!("{state} {}+{:#x}", details.name, address - details.base);
+        if let Some(section) = details.section(address).filter(|s| s.is_initialization()) {
+            text.push_str(&format!(
+                ", in section {}, which is discarded when DriverEntry has returned",
+                section.name.trim_end_matches('\0')
+            ));
+        }
+        return Some(text);
     }
     if let Some(name) = image::near(address) {
         return Some(format!("beside the image {name}"));

@@ -1,10 +1,11 @@
 //! Mapped images.
 
+use super::emulate;
 use super::error::{LoadError, Reason};
 use super::layout;
 use super::memory::{Access, Region};
 use super::pe::{self, Flat, Section};
-use super::symbols::Symbols;
+use super::symbols::{self, Symbols};
 use super::thunk;
 use crate::sched::Lock;
 use crate::verify;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Finds the address of what an image imports: `resolve(module, symbol)`, both as the image spells them.
 ///
@@ -54,6 +56,7 @@ pub(super) struct Details {
     /// Executable sections, and those that can only be read.
     pub(super) code: Vec<Range<u32>>,
     pub(super) read_only: Vec<Range<u32>>,
+    pub(super) sections: Vec<Section>,
 }
 
 impl Details {
@@ -65,6 +68,13 @@ impl Details {
     /// True if there are constants at this offset.
     pub(super) fn is_read_only(&self, offset: u32) -> bool {
         self.read_only.iter().any(|range| range.contains(&offset))
+    }
+
+    /// The section at an address of the image.
+    pub(super) fn section(&self, address: usize) -> Option<&Section> {
+        let offset = u32::try_from(address.checked_sub(self.base)?).ok()?;
+        let mut sections = self.sections.iter();
+        sections.find(|section| section.range.contains(&offset))
     }
 }
 
@@ -126,7 +136,11 @@ pub(super) fn map(
         code: extents(&flat.sections, |section| section.execute),
         read_only: extents(&flat.sections, |section| !section.execute && !section.write),
         contents: flat.bytes,
+        sections: flat.sections.clone(),
     });
+    if details.sections.iter().any(Section::is_pageable) {
+        PAGEABLE.store(true, Ordering::Relaxed);
+    }
     let size = details.contents.len();
     let mapped = true;
     SLOTS.lock().insert(slot, Slot { details, mapped });
@@ -205,6 +219,7 @@ fn take_slot() -> std::io::Result<(usize, Region)> {
         symbols: Symbols::default(),
         code: Vec::new(),
         read_only: Vec::new(),
+        sections: Vec::new(),
     });
     let mapped = true;
     slots.insert(index, Slot { details, mapped });
@@ -247,7 +262,7 @@ impl Image {
             return Ok(());
         };
         for section in &self.sections {
-            if section.discardable && section.name.starts_with("INIT") {
+            if section.is_initialization() {
                 let start = layout::IMAGE_GUARD + section.range.start as usize;
                 region.protect(start, section.range.len(), Access::None)?;
             }
@@ -291,6 +306,55 @@ pub(super) fn at(address: usize) -> Option<(Arc<Details>, bool)> {
     let end = slot.details.base + slot.details.contents.len();
     let inside = (slot.details.base..end).contains(&address);
     inside.then(|| (Arc::clone(&slot.details), slot.mapped))
+}
+
+/// Some image has had pageable code.
+static PAGEABLE: AtomicBool = AtomicBool::new(false);
+
+/// Ends the run if the calling thread is at DISPATCH_LEVEL or above and `address` is pageable code of an image: nobody is there to
+/// bring the page in.
+#[inline]
+pub(super) fn forbid_pageable(address: usize) {
+    if PAGEABLE.load(Ordering::Relaxed) {
+        look_for_pageable(address);
+    }
+}
+
+#[cold]
+fn look_for_pageable(address: usize) {
+    let level = emulate::interrupt_level();
+    if level < 2 {
+        return;
+    }
+    let Some((details, _)) = at(address) else {
+        return;
+    };
+    if let Some(section) = details
+        .section(address)
+        .filter(|section| section.is_pageable())
+    {
+        verify::violation(
+            "NT-IRQL-06",
+            format!(
+                "pageable code of {} (section {}) runs at IRQL {level}, at {}: on Windows it can be paged out, and the fault is a \
+                 bug check (IRQL_NOT_LESS_OR_EQUAL)",
+                details.name,
+                section.name,
+                symbols::describe(address)
+            ),
+        );
+    }
+}
+
+/// Ends the run if the code that made the call in progress is pageable and runs at DISPATCH_LEVEL or above. Asked where an image
+/// enters the model, and where it goes back.
+#[inline]
+pub fn forbid_pageable_caller() {
+    if PAGEABLE.load(Ordering::Relaxed)
+        && let Some(address) = super::backtrace::caller()
+    {
+        look_for_pageable(address);
+    }
 }
 
 /// The image whose slot `address` lies in, though not in the image itself: an access that missed it.

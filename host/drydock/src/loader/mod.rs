@@ -10,6 +10,7 @@ mod control;
 mod count;
 mod emulate;
 mod error;
+mod exception;
 mod fault;
 mod image;
 pub mod layout;
@@ -29,8 +30,12 @@ pub use control::{set_kernel_thread, share_os_thread, stack_high_water};
 pub use count::{ImageCount, count};
 pub use emulate::set_interrupt_level_access;
 pub use error::{LoadError, Reason};
-pub use fault::{Touch, catch_faults, forget_fault, register_address_describer, set_user_memory};
-pub use image::{Image, Resolve, load};
+pub use exception::{c_specific_handler, raise, raise_if_handled};
+pub use fault::{
+    Touch, catch_faults, forget_fault, is_user_address, register_address_describer,
+    set_user_addresses, set_user_memory,
+};
+pub use image::{Image, Resolve, forbid_pageable_caller, load};
 pub use preempt::{Preempted, describe_access, preempt, preempted};
 pub use symbols::{Symbol, describe, describe_return, symbolize};
 pub use thunk::{Win64Function, current as current_call, thunk};

@@ -2,6 +2,7 @@
 
 use super::error::Reason;
 use super::layout;
+use super::thunk;
 use object::LittleEndian as LE;
 use object::pe;
 use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, Import as PeImport, PeFile64};
@@ -24,8 +25,7 @@ pub(super) struct Flat {
     pub(super) exceptions: Range<u32>,
     /// Names and addresses of exported functions.
     pub(super) exports: Vec<(String, u32)>,
-    /// Where the security cookie lies.
-    cookie: Option<u32>,
+    config: LoadConfig,
     /// Where 64-bit addresses lie that move with the image.
     relocations: Vec<u32>,
     relocatable: bool,
@@ -39,6 +39,18 @@ pub(super) struct Section {
     pub(super) write: bool,
     pub(super) execute: bool,
     pub(super) discardable: bool,
+}
+
+impl Section {
+    /// Code that Windows takes away when DriverEntry has returned.
+    pub(super) fn is_initialization(&self) -> bool {
+        self.discardable && self.name.starts_with("INIT")
+    }
+
+    /// Code that Windows may page out.
+    pub(super) fn is_pageable(&self) -> bool {
+        self.execute && self.name.starts_with("PAGE")
+    }
 }
 
 /// An imported function or variable.
@@ -132,7 +144,7 @@ pub(super) fn read(file: &[u8]) -> Result<Flat, Reason> {
         imports: imports(&bytes, directory(pe::IMAGE_DIRECTORY_ENTRY_IMPORT)?)?,
         exceptions: directory(pe::IMAGE_DIRECTORY_ENTRY_EXCEPTION)?,
         exports: exports(&bytes, directory(pe::IMAGE_DIRECTORY_ENTRY_EXPORT)?)?,
-        cookie: cookie(
+        config: LoadConfig::read(
             &bytes,
             directory(pe::IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG)?,
             optional.image_base(),
@@ -355,37 +367,51 @@ fn exports(image: &[u8], table: Range<u32>) -> Result<Vec<(String, u32)>, Reason
     Ok(found)
 }
 
-/// Where the security cookie lies, if the image has one: a load configuration names it.
-fn cookie(image: &[u8], table: Range<u32>, base: u64) -> Result<Option<u32>, Reason> {
-    const SECURITY_COOKIE: usize = 88;
-    let start = table.start as usize;
-    let quad = |at: usize| {
-        let bytes = image.get(at..at + 8)?;
-        Some(u64::from_le_bytes(bytes.try_into().ok()?))
-    };
-    let word = |at: usize| {
-        let bytes = image.get(at..at + 4)?;
-        Some(u32::from_le_bytes(bytes.try_into().ok()?))
-    };
-    if table.is_empty() {
-        return Ok(None);
-    }
-    let size = word(start).ok_or_else(|| malformed("the load configuration is cut off"))? as usize;
-    if size < SECURITY_COOKIE + 8 {
-        return Ok(None);
-    }
-    match quad(start + SECURITY_COOKIE) {
-        Some(0) => Ok(None),
-        Some(address) => {
-            let offset = address
-                .checked_sub(base)
-                .and_then(|o| u32::try_from(o).ok());
-            match offset {
-                Some(offset) if quad(offset as usize).is_some() => Ok(Some(offset)),
-                _ => Err(malformed("the security cookie lies outside the image")),
-            }
+/// What a load configuration names for the loader to fill in.
+#[derive(Debug, Default)]
+struct LoadConfig {
+    /// Where the security cookie lies.
+    cookie: Option<u32>,
+    /// Where the pointers lie through which code with control flow guard checks, and makes, its indirect calls.
+    guard_check: Option<u32>,
+    guard_dispatch: Option<u32>,
+}
+
+impl LoadConfig {
+    fn read(image: &[u8], table: Range<u32>, base: u64) -> Result<Self, Reason> {
+        const SECURITY_COOKIE: usize = 88;
+        const GUARD_CHECK: usize = 112;
+        const GUARD_DISPATCH: usize = 120;
+        let start = table.start as usize;
+        let quad = |at: usize| {
+            let bytes = image.get(at..at + 8)?;
+            Some(u64::from_le_bytes(bytes.try_into().ok()?))
+        };
+        if table.is_empty() {
+            return Ok(Self::default());
         }
-        None => Err(malformed("the load configuration is cut off")),
+        let cut_off = || malformed("the load configuration is cut off");
+        let size = image.get(start..start + 4).ok_or_else(cut_off)?;
+        let size = u32::from_le_bytes(size.try_into().map_err(|_| cut_off())?) as usize;
+        let named = |member: usize, what: &str| {
+            if size < member + 8 {
+                return Ok(None); // an older layout
+            }
+            let address = quad(start + member).ok_or_else(cut_off)?;
+            if address == 0 {
+                return Ok(None);
+            }
+            let offset = address.checked_sub(base);
+            match offset.and_then(|offset| u32::try_from(offset).ok()) {
+                Some(offset) if quad(offset as usize).is_some() => Ok(Some(offset)),
+                _ => Err(malformed(format!("{what} lies outside the image"))),
+            }
+        };
+        Ok(Self {
+            cookie: named(SECURITY_COOKIE, "the security cookie")?,
+            guard_check: named(GUARD_CHECK, "the pointer of control flow guard")?,
+            guard_dispatch: named(GUARD_DISPATCH, "the pointer of control flow guard")?,
+        })
     }
 }
 
@@ -419,7 +445,7 @@ fn relocations(image: &[u8], table: Range<u32>) -> Result<Vec<u32>, Reason> {
 }
 
 impl Flat {
-    /// Makes the contents good for another address, and gives the security cookie its value.
+    /// Makes the contents good for another address, gives the security cookie its value, and control flow guard its functions.
     pub(super) fn relocate(&mut self, base: u64) -> Result<(), Reason> {
         if !self.relocatable && base != self.base {
             return Err(Reason::Fixed {
@@ -437,7 +463,16 @@ impl Flat {
             }
         }
         self.base = base;
-        if let Some(at) = self.cookie {
+        let [check, dispatch] = thunk::control_flow_guard();
+        for (pointer, function) in [
+            (self.config.guard_check, check),
+            (self.config.guard_dispatch, dispatch),
+        ] {
+            if let Some(at) = pointer {
+                self.put(at, function as u64);
+            }
+        }
+        if let Some(at) = self.config.cookie {
             // Any value will do that is not the linker's default and fits in 48 bits; a fixed one keeps runs alike.
             let value = (base.rotate_left(17) ^ 0x0000_5A17_C0DE_51DE) & 0x0000_FFFF_FFFF_FFFF;
             self.put(at, value);

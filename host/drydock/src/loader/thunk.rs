@@ -110,6 +110,15 @@ global_asm!(
     "jmp 4b",
     "5:",
     "ret",
+    // Control flow guard: rcx is the address to check, or rax the one to go to. Every other register is kept.
+    ".globl drydock_guard_check",
+    ".hidden drydock_guard_check",
+    "drydock_guard_check:",
+    "ret",
+    ".globl drydock_guard_dispatch",
+    ".hidden drydock_guard_dispatch",
+    "drydock_guard_dispatch:",
+    "jmp rax",
     ".globl drydock_probe_stack_end",
     ".hidden drydock_probe_stack_end",
     "drydock_probe_stack_end:",
@@ -125,6 +134,8 @@ unsafe extern "C" {
     fn drydock_leave_image();
     fn drydock_probe_stack();
     fn drydock_probe_stack_end();
+    fn drydock_guard_check();
+    fn drydock_guard_dispatch();
 }
 
 struct Stubs {
@@ -235,6 +246,15 @@ pub(super) fn on_the_callers_stack(symbol: &str) -> Option<usize> {
 pub(super) fn runs_on_the_callers_stack(address: usize) -> bool {
     let start = drydock_probe_stack as *const () as usize;
     (start..drydock_probe_stack_end as *const () as usize).contains(&address)
+}
+
+/// The functions through which code with control flow guard checks, and makes, its indirect calls. They let every address pass: a
+/// bad one faults at the call, and is reported.
+pub(super) fn control_flow_guard() -> [usize; 2] {
+    [
+        drydock_guard_check as *const () as usize,
+        drydock_guard_dispatch as *const () as usize,
+    ]
 }
 
 /// The name of the call that the calling thread's innermost image is making.

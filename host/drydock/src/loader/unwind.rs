@@ -10,6 +10,8 @@ pub(super) struct Registers {
     pub(super) rip: u64,
     /// By their number in instructions: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 to r15.
     pub(super) general: [u64; 16],
+    /// Of these, xmm6 to xmm15 are restored; where the state comes from a call in progress they are not known.
+    pub(super) xmm: [u128; 16],
 }
 
 pub(super) const RBX: usize = 3;
@@ -74,6 +76,8 @@ pub(super) fn unwind(
 
 #[derive(Debug)]
 struct Function {
+    /// Where its entry in the table lies.
+    entry: u32,
     range: Range<u32>,
     unwind: u32,
 }
@@ -90,6 +94,7 @@ fn byte(details: &Details, at: u32) -> Option<u8> {
 
 fn function_at(details: &Details, at: u32) -> Option<Function> {
     Some(Function {
+        entry: at,
         range: word(details, at)?..word(details, at.checked_add(4)?)?,
         unwind: word(details, at.checked_add(8)?)?,
     })
@@ -116,6 +121,51 @@ pub(super) fn extent(details: &Details, offset: u32) -> Option<Range<u32>> {
     find(details, offset).map(|function| function.range)
 }
 
+/// The language handler of a function, and what it needs to know.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Handled {
+    /// The address of the image; the other members are offsets in it.
+    pub(super) base: u64,
+    /// The function's entry in the table of runtime functions.
+    pub(super) function: u32,
+    /// The handler.
+    pub(super) handler: u32,
+    /// The handler's data: a scope table, for C.
+    pub(super) data: u32,
+    /// The address of the function's frame.
+    pub(super) establisher: u64,
+}
+
+/// The language handler of the function in which the state is, if it has one and its prolog is over.
+pub(super) fn handled(registers: &Registers) -> Option<Handled> {
+    let (details, _) = image::at(usize::try_from(registers.rip).ok()?)?;
+    let offset = u32::try_from(registers.rip - details.base as u64).ok()?;
+    let mut function = find(&details, offset)?;
+    let entry = function.entry;
+    let mut establisher = None;
+    for depth in 0..32 {
+        let info = Info::parse(&details, function.unwind)?;
+        if depth == 0 && offset - function.range.start < u32::from(info.prolog) {
+            return None;
+        }
+        establisher = establisher.or_else(|| info.frame_base(registers));
+        match (info.chained, info.handler) {
+            (Some(primary), _) => function = primary,
+            (None, Some((handler, data))) => {
+                return Some(Handled {
+                    base: details.base as u64,
+                    function: entry,
+                    handler,
+                    data,
+                    establisher: establisher.unwrap_or(registers.rsp()),
+                });
+            }
+            (None, None) => return None,
+        }
+    }
+    None
+}
+
 struct Info {
     prolog: u8,
     frame_register: usize,
@@ -123,10 +173,19 @@ struct Info {
     /// The code slots, in pairs of bytes as they lie in the image: offset in the prolog, and operation.
     slots: Vec<[u8; 2]>,
     chained: Option<Function>,
+    /// The language handler and its data.
+    handler: Option<(u32, u32)>,
 }
 
 impl Info {
+    /// Where the fixed part of the frame begins, if a register says so.
+    fn frame_base(&self, registers: &Registers) -> Option<u64> {
+        (self.frame_register != 0)
+            .then(|| registers.general[self.frame_register].wrapping_sub(self.frame_offset))
+    }
+
     fn parse(details: &Details, at: u32) -> Option<Self> {
+        const HANDLERS: u8 = 1 | 2;
         const CHAINED: u8 = 4;
         let first = byte(details, at)?;
         let (version, flags) = (first & 7, first >> 3);
@@ -141,25 +200,27 @@ impl Info {
             let at = codes.checked_add(index * 2)?;
             slots.push([byte(details, at)?, byte(details, at.checked_add(1)?)?]);
         }
-        let chained = if flags & CHAINED != 0 {
-            Some(function_at(
-                details,
-                codes.checked_add(count.next_multiple_of(2) * 2)?,
-            )?)
-        } else {
-            None
-        };
+        let behind = codes.checked_add(count.next_multiple_of(2) * 2)?;
+        let (mut chained, mut handler) = (None, None);
+        if flags & CHAINED != 0 {
+            chained = Some(function_at(details, behind)?);
+        } else if flags & HANDLERS != 0 {
+            handler = Some((word(details, behind)?, behind.checked_add(4)?));
+        }
         Some(Self {
             prolog: byte(details, at + 1)?,
             frame_register: usize::from(frame & 15),
             frame_offset: u64::from(frame >> 4) * 16,
             slots,
             chained,
+            handler,
         })
     }
 
     /// Undoes the prolog, or the part of it before `at`.
     fn apply(&self, registers: &mut Registers, at: Option<u32>, read: ReadStack<'_>) -> Option<()> {
+        // What was saved lies at an offset from the fixed part of the frame, wherever the stack pointer is now.
+        let base = at.is_none().then(|| self.frame_base(registers)).flatten();
         let mut index = 0;
         while let Some([offset, code]) = self.slots.get(index).copied() {
             let done = at.is_none_or(|at| u32::from(offset) <= at);
@@ -184,9 +245,19 @@ impl Info {
                 }
                 4 => (2, None, Some((operand, Some(slot(1)? * 8)))),
                 5 => (3, None, Some((operand, Some(long()?)))),
-                6 => (2, None, None),     // an epilog of version 2
-                8 => (2, None, None),     // a saved XMM register
-                7 | 9 => (3, None, None), // the same, far
+                6 => (2, None, None), // an epilog of version 2
+                8 | 9 => {
+                    let near = code & 15 == 8;
+                    if done {
+                        let offset = if near { slot(1)? * 16 } else { long()? };
+                        let place = base.unwrap_or(registers.rsp()).wrapping_add(offset);
+                        let low = read(place)?;
+                        let high = read(place.wrapping_add(8))?;
+                        registers.xmm[operand as usize] = u128::from(high) << 64 | u128::from(low);
+                    }
+                    (if near { 2 } else { 3 }, None, None)
+                }
+                7 => (3, None, None),
                 10 => {
                     if done {
                         let error_code = operand * 8;
@@ -207,7 +278,7 @@ impl Info {
                         registers.general[register as usize] = registers.pop(read)?;
                     }
                     Some((register, Some(offset))) => {
-                        let place = registers.rsp().wrapping_add(offset);
+                        let place = base.unwrap_or(registers.rsp()).wrapping_add(offset);
                         registers.general[register as usize] = read(place)?;
                     }
                     None => {}

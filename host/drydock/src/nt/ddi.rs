@@ -2,7 +2,7 @@
 
 use super::thread::{self, Thread};
 use crate::sched::world::{self, What};
-use crate::{sched, verify};
+use crate::{loader, sched, verify};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A call in progress: named in reports for as long as it lives.
@@ -43,7 +43,11 @@ pub fn shim<R>(name: &'static str, maximum_irql: u8, body: impl FnOnce() -> R) -
         if level > maximum_irql {
             thread::require_at_most(maximum_irql, name);
         }
-        body()
+        loader::forbid_pageable_caller();
+        let result = body();
+        // It may have raised the level of the code it goes back to.
+        loader::forbid_pageable_caller();
+        result
     }));
     match result {
         Ok(result) => result,

@@ -8,7 +8,7 @@ use super::object::{self, Kind};
 use super::pool::{self, Tag};
 use super::registry::{SERVICES, ServiceKey};
 use super::status::NtStatus;
-use super::{callout, irp, lock_order, thread, workitem};
+use super::{callout, irp, lock_order, memory, thread, workitem};
 use crate::loader::{self, Image, Win64Function};
 use crate::sched::Lock;
 use crate::verify;
@@ -64,6 +64,7 @@ fn point_copy(to: &UnicodeString, text: &str) -> *mut u8 {
 /// Loads an image as the driver of a service: makes the driver object and calls the image's entry.
 pub fn load(image: &Arc<Image>, service: &ServiceKey) -> Result<*mut DriverObject, NtStatus> {
     loader::set_interrupt_level_access(thread::irql, thread::write_cr8);
+    loader::set_user_addresses(memory::USER_BASE..memory::USER_END);
     service.write()?;
     let name = format!("\\Driver\\{}", service.name);
     let driver = make(&name, &service.name, Some(Arc::clone(image)));

@@ -294,6 +294,14 @@ pub fn system_address(address: *mut u8) -> *mut u8 {
     }
 }
 
+/// The process whose buffer is at a user address.
+pub(super) fn owner(address: usize) -> Option<u64> {
+    let offset = address.checked_sub(USER_BASE)?;
+    let arena = arena().lock();
+    let (start, (size, owner)) = arena.live.range(..=offset).next_back()?;
+    (offset < start + size).then_some(*owner)
+}
+
 /// True if all of the range lies in one buffer of the process with this id: what a probe finds out page by page.
 pub fn is_accessible(address: *const u8, len: usize, process: u64) -> bool {
     if len == 0 {

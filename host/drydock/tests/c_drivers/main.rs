@@ -4,8 +4,10 @@
 //! The sources are in `tests/drivers`; `cargo xtask c-drivers` builds them. Every test runs in a process of its own.
 
 mod bed;
+mod compiler;
 mod control;
 mod filters;
+mod guarded;
 mod lower;
 mod manual;
 mod planted;

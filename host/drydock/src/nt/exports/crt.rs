@@ -6,7 +6,10 @@
 )]
 
 use super::Export;
+use crate::loader;
 use crate::nt::abi::{read_bytes, read_in, write_bytes, write_out};
+use crate::nt::status::NtStatus;
+use crate::nt::{memory, process};
 
 /// The bytes of a C string, without the terminator.
 pub(super) fn bytes_of(string: *const u8) -> Vec<u8> {
@@ -40,6 +43,22 @@ fn order<T: Ord>(a: &[T], b: &[T]) -> i32 {
     }
 }
 
+/// True if `count` bytes at `address` can be touched. User memory that is not there raises an access violation in the driver
+/// that called, if it has an `__except` around the call; otherwise the access itself faults and is reported.
+fn may_touch(address: *const u8, count: usize, write: bool) -> bool {
+    if count == 0 || !loader::is_user_address(address as usize) {
+        return true;
+    }
+    let here = process::current_id();
+    // Of another process: no __except hides that (R-REQ-74); the access says so.
+    memory::owner(address as usize).is_some_and(|owner| owner != here)
+        || memory::is_accessible(address, count, here)
+        || !loader::raise_if_handled(
+            NtStatus::ACCESS_VIOLATION.0 as u32,
+            [u64::from(write), address as u64],
+        )
+}
+
 macro_rules! plain {
     ($( fn $name:ident ( $($arg:ident : $type:ty),* ) $(-> $result:ty)? $body:block )*) => {
         $( extern "win64" fn $name($($arg: $type),*) $(-> $result)? $body )*
@@ -51,16 +70,25 @@ macro_rules! plain {
 
 plain! {
     fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+        if !may_touch(from, count, false) || !may_touch(to, count, true) {
+            return to;
+        }
         // SAFETY: the caller vouches for both ranges; overlap, which C leaves undefined, is harmless here.
         unsafe { to.copy_from(from, count) };
         to
     }
     fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+        if !may_touch(from, count, false) || !may_touch(to, count, true) {
+            return to;
+        }
         // SAFETY: the caller vouches for both ranges.
         unsafe { to.copy_from(from, count) };
         to
     }
     fn memset(to: *mut u8, value: i32, count: usize) -> *mut u8 {
+        if !may_touch(to, count, true) {
+            return to;
+        }
         // SAFETY: the caller vouches for the range.
         unsafe { to.write_bytes(value as u8, count) };
         to
@@ -73,10 +101,16 @@ plain! {
         found.map_or(std::ptr::null(), |index| from.wrapping_add(index))
     }
     fn RtlFillMemory(to: *mut u8, count: usize, value: u8) {
+        if !may_touch(to, count, true) {
+            return;
+        }
         // SAFETY: the caller vouches for the range.
         unsafe { to.write_bytes(value, count) };
     }
     fn RtlZeroMemory(to: *mut u8, count: usize) {
+        if !may_touch(to, count, true) {
+            return;
+        }
         // SAFETY: the caller vouches for the range.
         unsafe { to.write_bytes(0, count) };
     }
