@@ -14,6 +14,9 @@ use std::sync::Arc;
 
 /// The stack of the driver under check.
 pub(super) struct Bed {
+    /// What it was loaded from, to be loaded again.
+    options: Options,
+    inf: Option<Inf>,
     config: Option<DevNodeConfig>,
     node: Option<Arc<DevNode>>,
     /// From the function driver upwards.
@@ -27,6 +30,8 @@ impl Bed {
     /// A sentence that says which driver refused to load and how. What was loaded before it is unloaded again.
     pub(super) fn load(options: &Options, inf: Option<&Inf>) -> Result<Self, String> {
         let mut bed = Self {
+            options: options.clone(),
+            inf: inf.cloned(),
             config: None,
             node: None,
             drivers: Vec::new(),
@@ -123,6 +128,25 @@ impl Bed {
         self.unplug()?;
         self.add()?;
         self.start()
+    }
+
+    /// Removes the device, unloads the drivers, and does all of it again from the files, as an update of a driver does. No handle is
+    /// open.
+    ///
+    /// # Errors
+    /// A sentence that says what failed.
+    pub(super) fn reload(&mut self) -> Result<(), String> {
+        self.unplug()?;
+        self.unload()?;
+        *self = Self::up(&self.options, self.inf.as_ref())?;
+        Ok(())
+    }
+
+    /// Whether the device is on its way out, its last handle or not.
+    pub(super) fn is_gone(&self) -> bool {
+        self.node
+            .as_ref()
+            .is_some_and(|node| matches!(node.state(), State::Removed | State::SurpriseRemoved))
     }
 
     fn unplug(&mut self) -> Result<(), String> {

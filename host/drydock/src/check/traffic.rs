@@ -1,6 +1,7 @@
 //! Requests of programs: which, how many at a time, and what the programs do to them meanwhile.
 
 use super::phases::{Counts, Session};
+use crate::nt::abi::mj;
 use crate::nt::app::{Completion, Handle, IoId, Op, OpenOptions, Process};
 use crate::nt::status::NtStatus;
 use crate::sched::{Event, Lock};
@@ -12,9 +13,28 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// Requests a program has under way at most.
 const DEPTH: u64 = 24;
 
+/// A control that succeeded: its code, what went in, and how much could come out.
+#[derive(Clone)]
+struct Seen {
+    code: u32,
+    input: Vec<u8>,
+    output_len: u32,
+}
+
+/// Codes of a kind that are remembered.
+const KNOWN: usize = 64;
+/// Controls that are remembered, and how large they may be.
+const REMEMBERED: usize = 128;
+const LARGEST: usize = 512;
+
 /// Control codes a driver took, learned while it runs.
 pub(super) struct Codes {
-    known: Lock<BTreeSet<u32>>,
+    /// Those with which something succeeded.
+    succeeded: Lock<BTreeSet<u32>>,
+    /// Those that were refused for another reason than the code.
+    answered: Lock<BTreeSet<u32>>,
+    /// Controls that succeeded, to be sent again with a change.
+    seen: Lock<Vec<Seen>>,
     /// Numbers of the image that may be codes.
     hints: Vec<u32>,
 }
@@ -23,7 +43,9 @@ impl Codes {
     /// Nothing is known yet but numbers that may be codes.
     pub(super) fn new(hints: Vec<u32>) -> Self {
         Self {
-            known: Lock::new(BTreeSet::new()),
+            succeeded: Lock::new(BTreeSet::new()),
+            answered: Lock::new(BTreeSet::new()),
+            seen: Lock::new(Vec::new()),
             hints,
         }
     }
@@ -44,19 +66,81 @@ impl Codes {
             NtStatus::DELETE_PENDING,
             NtStatus::INVALID_DEVICE_STATE,
             NtStatus::NO_SUCH_DEVICE,
+            // Of the way there, not of the code: a closed handle, a dying process, a device that is going or gone.
+            NtStatus::INVALID_HANDLE,
+            NtStatus::PROCESS_IS_TERMINATING,
+            NtStatus::INSUFFICIENT_RESOURCES,
+            NtStatus::DEVICE_NOT_READY,
+            NtStatus::DEVICE_BUSY,
+            NtStatus::DEVICE_DOES_NOT_EXIST,
+            NtStatus::DEVICE_REMOVED,
         ];
         if unknown.contains(&status) {
             return;
         }
-        let mut codes = self.known.lock();
-        if codes.len() < 256 {
+        let answered = if status.is_success() {
+            &self.succeeded
+        } else {
+            &self.answered
+        };
+        let mut codes = answered.lock();
+        if codes.len() < KNOWN {
             codes.insert(code);
         }
     }
 
+    fn remember(&self, seen: Seen) {
+        let mut all = self.seen.lock();
+        if all.len() < REMEMBERED {
+            all.push(seen);
+        } else {
+            // The older ones give way in turn.
+            let place = seen.input.len() * 31 % REMEMBERED;
+            all[place] = seen;
+        }
+    }
+
+    /// A control that has succeeded before, with something in it changed.
+    fn mutated(&self, rng: &mut fastrand::Rng) -> Option<Op> {
+        let mut seen = {
+            let all = self.seen.lock();
+            all.get(rng.usize(0..all.len().max(1)))?.clone()
+        };
+        for _ in 0..rng.u32(1..4) {
+            match rng.u32(0..6) {
+                0 => seen.output_len = length(rng),
+                1 => seen.input.truncate(rng.usize(0..=seen.input.len())),
+                2 => seen.input.extend(bytes(rng, 4)),
+                _ if seen.input.is_empty() => {}
+                3 => {
+                    let place = rng.usize(0..seen.input.len());
+                    seen.input[place] = [0, 1, 0x7f, 0x80, 0xff][rng.usize(0..5)];
+                }
+                4 => {
+                    let place = rng.usize(0..seen.input.len());
+                    seen.input[place] ^= 1 << rng.u32(0..8);
+                }
+                _ => {
+                    // A number where lengths, counts and offsets are.
+                    let place = rng.usize(0..seen.input.len()) & !3;
+                    let number = [0, 1, u32::MAX, 0x8000_0000, length(rng)][rng.usize(0..5)];
+                    let end = seen.input.len().min(place + 4);
+                    seen.input[place..end].copy_from_slice(&number.to_le_bytes()[..end - place]);
+                }
+            }
+        }
+        Some(Op::Ioctl {
+            code: seen.code,
+            input: seen.input,
+            output_len: seen.output_len,
+        })
+    }
+
     /// The codes known so far.
     pub(super) fn known(&self) -> Vec<u32> {
-        self.known.lock().iter().copied().collect()
+        let mut known = self.succeeded.lock().clone();
+        known.extend(self.answered.lock().iter());
+        known.into_iter().collect()
     }
 }
 
@@ -66,10 +150,12 @@ pub(super) fn code(rng: &mut fastrand::Rng, known: &[u32]) -> u32 {
     if !known.is_empty() && rng.u32(0..4) != 0 {
         let code = known[rng.usize(0..known.len())];
         return match rng.u32(0..6) {
-            // Its neighbors, and the same function by another method.
+            // The same function by another method, and its neighbors: drivers number their functions one after the other, and
+            // some of them only ever end as canceled, which says nothing about the code.
             0 => code & !3 | method,
-            1 => code.wrapping_add(4),
-            2 => code.wrapping_sub(4),
+            1 => code.wrapping_add(4 * rng.u32(1..12)) & !3 | method,
+            2 => code.wrapping_add(4 * rng.u32(1..12)),
+            3 => code.wrapping_sub(4 * rng.u32(1..12)),
             _ => code,
         };
     }
@@ -155,6 +241,43 @@ pub(super) fn control(rng: &mut fastrand::Rng, known: &[u32]) -> Op {
     }
 }
 
+/// A request that file systems serve and other drivers refuse: none may be lost, whatever it asks.
+pub(super) fn of_file_systems(rng: &mut fastrand::Rng, known: &[u32]) -> Op {
+    const MAJORS: [u8; 12] = [
+        mj::QUERY_INFORMATION,
+        mj::SET_INFORMATION,
+        mj::QUERY_EA,
+        mj::SET_EA,
+        mj::QUERY_VOLUME_INFORMATION,
+        mj::SET_VOLUME_INFORMATION,
+        mj::DIRECTORY_CONTROL,
+        mj::LOCK_CONTROL,
+        mj::QUERY_SECURITY,
+        mj::SET_SECURITY,
+        mj::QUERY_QUOTA,
+        mj::SET_QUOTA,
+    ];
+    if rng.u32(0..4) == 0 {
+        let (input, output_len) = (length(rng), length(rng));
+        return Op::FsControl {
+            code: code(rng, known) & 0xffff | 0x0009_0000, // FILE_DEVICE_FILE_SYSTEM
+            input: bytes(rng, input),
+            output_len,
+        };
+    }
+    let length = length(rng);
+    Op::OfFileSystems {
+        major: MAJORS[rng.usize(0..MAJORS.len())],
+        minor: rng.u8(0..4),
+        class: match rng.u32(0..4) {
+            0 => rng.u32(..),
+            _ => rng.u32(0..80),
+        },
+        length,
+        data: bytes(rng, length),
+    }
+}
+
 /// What a program does at the end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -217,6 +340,7 @@ impl Program {
     /// Waits until there is room for another request; cancels if there is none.
     pub(super) fn drain(&self, session: &Session) {
         self.wait_below(DEPTH);
+        session.while_frozen();
         if self.under_way.count.load(Ordering::Acquire) >= DEPTH {
             for handle in &self.handles {
                 session.counts.add("cancels", handle.cancel_all() as u64);
@@ -232,6 +356,18 @@ impl Program {
             Op::Ioctl { code, .. } | Op::IoctlWith { code, .. } => Some(*code),
             _ => None,
         };
+        let seen = match &op {
+            Op::Ioctl {
+                code,
+                input,
+                output_len,
+            } if input.len() <= LARGEST => Some(Seen {
+                code: *code,
+                input: input.clone(),
+                output_len: *output_len,
+            }),
+            _ => None,
+        };
         let codes = Arc::clone(&session.codes);
         let counts = Arc::clone(&session.counts);
         let id = Arc::new(AtomicU64::new(0));
@@ -244,6 +380,9 @@ impl Program {
             counts.completed(completion.status);
             if let Some(code) = code {
                 codes.learn(code, completion.status);
+            }
+            if let Some(seen) = seen.filter(|_| completion.status.is_success()) {
+                codes.remember(seen);
             }
             there.ids.lock().remove(&IoId(own.load(Ordering::SeqCst)));
             there.count.fetch_sub(1, Ordering::AcqRel);
@@ -272,6 +411,7 @@ impl Program {
 
     /// One step: mostly a request, sometimes a cancel, another handle, a close.
     pub(super) fn step(&mut self, session: &Session, rng: &mut fastrand::Rng) {
+        session.while_frozen();
         let Some(handle) = self.handles.get(rng.usize(0..self.handles.len())).cloned() else {
             return;
         };
@@ -307,7 +447,14 @@ impl Program {
                 if rng.u32(0..3) == 0 {
                     known.extend(session.codes.hint(rng));
                 }
-                let op = (session.mix)(rng, &known);
+                let replayed = session.replays && rng.u32(0..3) == 0;
+                let op = match session.codes.mutated(rng).filter(|_| replayed) {
+                    Some(op) => {
+                        session.counts.add("replayed with a change", 1);
+                        op
+                    }
+                    None => (session.mix)(rng, &known),
+                };
                 self.start(session, &handle, op);
                 session.counts.add("requests", 1);
             }
@@ -317,6 +464,7 @@ impl Program {
 
     /// Ends the program; all its requests are back and its handles closed when this returns.
     pub(super) fn end(self, session: &Session, how: End) {
+        session.while_frozen();
         if how == End::Orderly {
             for handle in &self.handles {
                 session.counts.add("cancels", handle.cancel_all() as u64);
@@ -346,5 +494,37 @@ impl Counts {
             },
             1,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_known_by_an_answer_that_is_about_it() {
+        let codes = Codes::new(Vec::new());
+        codes.learn(1, NtStatus::INVALID_DEVICE_REQUEST);
+        codes.learn(2, NtStatus::PROCESS_IS_TERMINATING);
+        codes.learn(3, NtStatus::INVALID_PARAMETER);
+        codes.learn(4, NtStatus::SUCCESS);
+        assert_eq!(codes.known(), [3, 4]);
+    }
+
+    #[test]
+    fn what_succeeded_is_sent_again_with_a_change() {
+        let codes = Codes::new(Vec::new());
+        let mut rng = fastrand::Rng::with_seed(1);
+        assert_eq!(codes.mutated(&mut rng), None);
+        codes.remember(Seen {
+            code: 0x22_2000,
+            input: vec![1, 2, 3, 4, 5, 6, 7, 8],
+            output_len: 8,
+        });
+        let sent: BTreeSet<String> = (0..100)
+            .filter_map(|_| codes.mutated(&mut rng))
+            .map(|op| format!("{op:?}"))
+            .collect();
+        assert!(sent.len() > 20, "{sent:?}");
     }
 }

@@ -9,6 +9,8 @@ use crate::verify;
 pub(super) fn wait(object: &ObjRef, event: &Event) {
     let limit = verify::settings().long_wait;
     let mut times: i64 = 0;
+    let name = object.name();
+    let _waiting = verify::waiting(move || format!("requests that {name} has given out or sent"));
     while !event.wait_timeout(limit) {
         times += 1;
         let text = format!(

@@ -55,6 +55,21 @@ pub enum Op {
     },
     /// NtFlushBuffersFile.
     Flush,
+    /// NtFsControlFile; the transfer method is in the low two bits of the code.
+    FsControl {
+        code: u32,
+        input: Vec<u8>,
+        output_len: u32,
+    },
+    /// A request that file systems serve: information, extended attributes, security, directories, locks, quota. `length` bytes
+    /// of system buffer that begin with `data`; `class` is what is asked about.
+    OfFileSystems {
+        major: u8,
+        minor: u8,
+        class: u32,
+        length: u32,
+        data: Vec<u8>,
+    },
 }
 
 /// How an operation ended.
@@ -117,12 +132,15 @@ fn required_access(op: &Op) -> u32 {
     match op {
         Op::Read { .. } => FILE_READ_DATA,
         Op::Write { .. } => FILE_WRITE_DATA,
-        Op::Ioctl { code, .. } | Op::IoctlWith { code, .. } | Op::Neither { code, .. } => {
+        Op::Ioctl { code, .. }
+        | Op::IoctlWith { code, .. }
+        | Op::Neither { code, .. }
+        | Op::FsControl { code, .. } => {
             let bits = code >> 14 & 3;
             (if bits & 1 != 0 { FILE_READ_DATA } else { 0 })
                 | (if bits & 2 != 0 { FILE_WRITE_DATA } else { 0 })
         }
-        Op::Internal { .. } | Op::Flush => 0,
+        Op::Internal { .. } | Op::Flush | Op::OfFileSystems { .. } => 0,
     }
 }
 

@@ -143,6 +143,41 @@ pub(super) fn prepare(
                 system: Address(std::ptr::null_mut()),
             }
         }
+        Op::FsControl {
+            code,
+            input,
+            output_len,
+        } => control(
+            irp,
+            mj::FILE_SYSTEM_CONTROL,
+            process,
+            code,
+            &input,
+            output_len,
+            &[],
+        ),
+        Op::OfFileSystems {
+            major,
+            minor,
+            class,
+            length,
+            data,
+        } => {
+            next.major_function.set(major);
+            next.minor_function.set(minor);
+            next.set_transfer(length, class, 0);
+            let system = system_buffer(
+                irp,
+                length as usize,
+                &data[..data.len().min(length as usize)],
+            );
+            view.flags
+                .update(|flags| flags | irp_flags::INPUT_OPERATION);
+            Transfer::Buffered {
+                system: Address(system),
+                output: length as usize,
+            }
+        }
         Op::Internal {
             code,
             input,

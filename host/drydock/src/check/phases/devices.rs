@@ -15,6 +15,8 @@ enum Event {
     CancelStop,
     CancelRemove,
     Replug,
+    Reload,
+    FailRestart,
     Pull,
     Sleep,
     Hibernate,
@@ -26,6 +28,8 @@ const PNP: &[Event] = &[
     Event::CancelStop,
     Event::CancelRemove,
     Event::Replug,
+    Event::Reload,
+    Event::FailRestart,
     Event::Pull,
 ];
 const POWER: &[Event] = &[
@@ -39,6 +43,8 @@ const ALL: &[Event] = &[
     Event::CancelStop,
     Event::CancelRemove,
     Event::Replug,
+    Event::Reload,
+    Event::FailRestart,
     Event::Pull,
     Event::Sleep,
     Event::Hibernate,
@@ -167,13 +173,46 @@ fn happen(session: &Session, event: Event, rng: &mut fastrand::Rng) -> Result<()
             session.hold.store(false, Ordering::Release);
             count("replugs");
         }
+        Event::Reload => {
+            let stays = session.bed.lock().as_ref().and_then(Bed::cannot_unload);
+            if let Some(reason) = stays {
+                session.note(reason);
+                return Ok(());
+            }
+            session.hold.store(true, Ordering::Release);
+            wait_for_close(&node);
+            session.with_bed(Bed::reload).unwrap_or(Ok(()))?;
+            session.hold.store(false, Ordering::Release);
+            count("reloads");
+        }
+        Event::FailRestart => {
+            if node.query_stop().is_ok() {
+                node.stop()
+                    .map_err(|status| format!("STOP_DEVICE gave {status}"))?;
+                stress::pause();
+                node.fail_next_start();
+                let _ = node.start();
+                if !session.bed.lock().as_ref().is_some_and(Bed::is_gone) {
+                    return Err(
+                        "the bus failed IRP_MN_START_DEVICE, and the driver says it has started"
+                            .to_owned(),
+                    );
+                }
+                count("failed restarts");
+                back(session)?;
+            }
+        }
         Event::Pull => pull(session, &node)?,
         Event::Sleep | Event::Hibernate | Event::PullAsleep => {
             let state = match event {
                 Event::Hibernate => SystemPower::Hibernate,
                 _ => [SystemPower::Sleeping1, SystemPower::Sleeping3][rng.usize(0..2)],
             };
+            // Frozen programs cancel nothing: what the driver keeps through a power-down keeps the system awake. Other drivers are
+            // not frozen: every other time the requests go on.
+            session.freeze(rng.bool());
             if let Err(status) = node.system_power(state) {
+                session.freeze(false);
                 session.note_status("a query for sleep", status);
                 return Ok(());
             }
@@ -181,11 +220,15 @@ fn happen(session: &Session, event: Event, rng: &mut fastrand::Rng) -> Result<()
             for _ in 0..rng.u32(0..4) {
                 stress::pause();
             }
-            if matches!(event, Event::PullAsleep) {
-                return pull(session, &node);
-            }
-            node.system_power(SystemPower::Working)
-                .map_err(|status| format!("the way back to S0 gave {status}"))?;
+            let awake = if matches!(event, Event::PullAsleep) {
+                session.freeze(false);
+                pull(session, &node)
+            } else {
+                node.system_power(SystemPower::Working)
+                    .map_err(|status| format!("the way back to S0 gave {status}"))
+            };
+            session.freeze(false);
+            return awake;
         }
     }
     Ok(())
@@ -195,6 +238,11 @@ fn pull(session: &Session, node: &Arc<crate::nt::pnp::DevNode>) -> Result<(), St
     let _ = node.surprise_remove();
     session.counts.add("surprise removals", 1);
     stress::pause();
+    back(session)
+}
+
+/// Brings back a device that is gone, when the programs have closed their handles.
+fn back(session: &Session) -> Result<(), String> {
     session.hold.store(true, Ordering::Release);
     session.with_bed(Bed::replug).unwrap_or(Ok(()))?;
     session.hold.store(false, Ordering::Release);

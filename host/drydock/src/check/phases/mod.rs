@@ -27,8 +27,10 @@ pub enum Phase {
     Start,
     /// Programs read, write, control, cancel, close, and are killed.
     Stress,
-    /// Random control codes: at first any, then those the driver took and their neighbors.
+    /// Random control codes: at first any, then those the driver took and their neighbors, and controls that succeeded with a change.
     Codes,
+    /// Requests that file systems serve: information, attributes, security, directories, locks, file system controls.
+    Files,
     /// Zero-length and odd buffers; addresses nobody probed.
     Buffers,
     /// Opens of names below the device, with odd options, many at a time.
@@ -51,10 +53,11 @@ pub enum Phase {
 
 impl Phase {
     /// All phases, in the order they are run.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Start,
         Self::Stress,
         Self::Codes,
+        Self::Files,
         Self::Buffers,
         Self::Opens,
         Self::Odd,
@@ -72,6 +75,7 @@ impl Phase {
             Self::Start => "start",
             Self::Stress => "stress",
             Self::Codes => "codes",
+            Self::Files => "files",
             Self::Buffers => "buffers",
             Self::Opens => "opens",
             Self::Odd => "odd",
@@ -112,6 +116,8 @@ pub(super) struct Session {
     pub(super) codes: Arc<Codes>,
     /// Which requests programs send.
     pub(super) mix: Mix,
+    /// They also send what has succeeded again, with a change.
+    pub(super) replays: bool,
     pub(super) seed: u64,
     /// Requests may be sent at DISPATCH_LEVEL.
     pub(super) dispatch: bool,
@@ -123,6 +129,8 @@ pub(super) struct Session {
     deadline: sched::Time100ns,
     /// Programs should close their handles and wait.
     pub(super) hold: AtomicBool,
+    /// Programs do nothing at all: Windows freezes them before the system sleeps.
+    frozen: AtomicBool,
     notes: Lock<Vec<String>>,
 }
 
@@ -175,6 +183,18 @@ impl Session {
     /// A random source of a thread, from the phase's seed.
     pub(super) fn rng(&self, thread: u64) -> fastrand::Rng {
         fastrand::Rng::with_seed(self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ thread)
+    }
+
+    /// Freezes the programs, or lets them go on.
+    pub(super) fn freeze(&self, frozen: bool) {
+        self.frozen.store(frozen, Ordering::Release);
+    }
+
+    /// For programs: comes back when they are not frozen.
+    pub(super) fn while_frozen(&self) {
+        while self.frozen.load(Ordering::Acquire) {
+            stress::pause();
+        }
     }
 
     /// Whether programs are to keep away from the device for now.
@@ -343,17 +363,19 @@ fn execute(
         bed: Lock::new(Some(bed)),
         counts: Arc::clone(counts),
         codes: Arc::new(Codes::new(hints(options))),
-        mix: if phase == Phase::Codes {
-            traffic::control
-        } else {
-            traffic::request
+        mix: match phase {
+            Phase::Codes => traffic::control,
+            Phase::Files => traffic::of_file_systems,
+            _ => traffic::request,
         },
+        replays: phase == Phase::Codes,
         seed: options.seed,
         dispatch: options.dispatch,
         kernel: options.is_kernel(),
         failed: Lock::new(None),
         deadline,
         hold: AtomicBool::new(false),
+        frozen: AtomicBool::new(false),
         notes: Lock::new(Vec::new()),
     });
     match phase {
@@ -364,7 +386,7 @@ fn execute(
             }
         }
         Phase::Stress | Phase::Pending => stress::run(&session, 3),
-        Phase::Codes => stress::run(&session, 2),
+        Phase::Codes | Phase::Files => stress::run(&session, 2),
         Phase::Low => stress::low_resources(&session),
         Phase::Buffers => buffers::run(&session),
         Phase::Opens => opens::run(&session),

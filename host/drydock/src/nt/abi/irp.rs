@@ -16,13 +16,24 @@ pub mod mj {
     pub const WRITE: u8 = 0x04;
     pub const QUERY_INFORMATION: u8 = 0x05;
     pub const SET_INFORMATION: u8 = 0x06;
+    pub const QUERY_EA: u8 = 0x07;
+    pub const SET_EA: u8 = 0x08;
     pub const FLUSH_BUFFERS: u8 = 0x09;
+    pub const QUERY_VOLUME_INFORMATION: u8 = 0x0a;
+    pub const SET_VOLUME_INFORMATION: u8 = 0x0b;
+    pub const DIRECTORY_CONTROL: u8 = 0x0c;
+    pub const FILE_SYSTEM_CONTROL: u8 = 0x0d;
     pub const DEVICE_CONTROL: u8 = 0x0e;
     pub const INTERNAL_DEVICE_CONTROL: u8 = 0x0f;
     pub const SHUTDOWN: u8 = 0x10;
+    pub const LOCK_CONTROL: u8 = 0x11;
     pub const CLEANUP: u8 = 0x12;
+    pub const QUERY_SECURITY: u8 = 0x14;
+    pub const SET_SECURITY: u8 = 0x15;
     pub const POWER: u8 = 0x16;
     pub const SYSTEM_CONTROL: u8 = 0x17;
+    pub const QUERY_QUOTA: u8 = 0x19;
+    pub const SET_QUOTA: u8 = 0x1a;
     pub const PNP: u8 = 0x1b;
     /// IRP_MJ_MAXIMUM_FUNCTION.
     pub const MAXIMUM: u8 = 0x1b;
@@ -44,6 +55,17 @@ pub mod mj {
             POWER => "POWER",
             SYSTEM_CONTROL => "SYSTEM_CONTROL",
             PNP => "PNP",
+            QUERY_EA => "QUERY_EA",
+            SET_EA => "SET_EA",
+            QUERY_VOLUME_INFORMATION => "QUERY_VOLUME_INFORMATION",
+            SET_VOLUME_INFORMATION => "SET_VOLUME_INFORMATION",
+            DIRECTORY_CONTROL => "DIRECTORY_CONTROL",
+            FILE_SYSTEM_CONTROL => "FILE_SYSTEM_CONTROL",
+            LOCK_CONTROL => "LOCK_CONTROL",
+            QUERY_SECURITY => "QUERY_SECURITY",
+            SET_SECURITY => "SET_SECURITY",
+            QUERY_QUOTA => "QUERY_QUOTA",
+            SET_QUOTA => "SET_QUOTA",
             _ => "(other major function)",
         }
     }

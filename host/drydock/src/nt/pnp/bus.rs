@@ -10,7 +10,7 @@ use super::super::{device, driver, irp, pool};
 use super::DevNodeConfig;
 use crate::loader;
 use crate::sched::Lock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// FILE_DEVICE_CONTROLLER.
 const DEVICE_TYPE: u32 = 0x4;
@@ -18,6 +18,14 @@ const DEVICE_TYPE: u32 = 0x4;
 static BUS: Lock<Option<Address<DriverObject>>> = Lock::new(None);
 /// What a physical device says about itself.
 static IDS: Lock<BTreeMap<usize, (String, Vec<String>)>> = Lock::new(BTreeMap::new());
+
+/// Physical devices whose next start fails.
+static FAILING: Lock<BTreeSet<usize>> = Lock::new(BTreeSet::new());
+
+/// The next IRP_MN_START_DEVICE of this device fails here, at the bus.
+pub(super) fn fail_next_start(physical: *mut DeviceObject) {
+    FAILING.lock().insert(physical as usize);
+}
 
 extern "win64" fn entry(driver: *mut DriverObject, _path: *mut UnicodeString) -> NtStatus {
     let view = at(driver);
@@ -150,6 +158,9 @@ fn plug_and_play(
     location: &IoStackLocation,
 ) -> Option<NtStatus> {
     match location.minor_function.get() {
+        mn::START_DEVICE if FAILING.lock().remove(&(device as usize)) => {
+            Some(NtStatus::UNSUCCESSFUL)
+        }
         mn::START_DEVICE
         | mn::QUERY_STOP_DEVICE
         | mn::CANCEL_STOP_DEVICE

@@ -183,7 +183,8 @@ impl DevNode {
         Ok(std::mem::replace(&mut *state, to))
     }
 
-    /// IRP_MN_START_DEVICE and the queries that follow it. A device that fails to start is removed.
+    /// IRP_MN_START_DEVICE and the queries that follow it. A device that fails to start is removed; one that was started before is
+    /// as if its hardware had been pulled.
     pub fn start(&self) -> Result<(), NtStatus> {
         let before = self.state();
         if !matches!(before, State::Added | State::Stopped) {
@@ -191,7 +192,12 @@ impl DevNode {
         }
         let status = self.send(mn::START_DEVICE, |_| {});
         if !status.is_success() {
-            self.finish_remove();
+            if before == State::Stopped {
+                // It was in use before: handles may be open.
+                self.surprise_remove()?;
+            } else {
+                self.finish_remove();
+            }
             return Err(status);
         }
         self.transition(&[before], State::Started)?;
@@ -199,6 +205,11 @@ impl DevNode {
         let _ = self.send(mn::QUERY_PNP_DEVICE_STATE, |_| {});
         let _ = self.send(mn::QUERY_DEVICE_RELATIONS, |_| {});
         Ok(())
+    }
+
+    /// The bus fails the next start: what was stopped for a change of resources does not get them.
+    pub fn fail_next_start(&self) {
+        bus::fail_next_start(self.physical.0);
     }
 
     /// IRP_MN_QUERY_STOP_DEVICE; a refusal is withdrawn by IRP_MN_CANCEL_STOP_DEVICE.
