@@ -10,6 +10,8 @@ use std::{
     io::Read,
     path::Path,
     process::{Command, Stdio},
+    sync::mpsc::channel,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -41,6 +43,9 @@ const RECORDINGS: [(&str, &str, &[&str]); 2] = [
 /// Most explained differences the suite may have: 2 % of its scenarios.
 const EXPLAINED_PER_HUNDRED: usize = 2;
 
+/// How long a recording may take: a driver that waits for ever is as wrong as one that says something else.
+const LIMIT: Duration = Duration::from_secs(120);
+
 /// One scenario: what Microsoft's framework printed, and what drydock printed.
 #[derive(Debug)]
 pub struct Outcome {
@@ -62,10 +67,25 @@ impl Outcome {
 pub fn compare(project: &Project) -> Result<Vec<Outcome>> {
     c_image::build_conformance(project, KmdfVersion::DEFAULT)?;
     process::run(lint::host_cargo(project, "build").args(["--package", "drydock"]))?;
+    outcomes(project, &project.path("host/target/debug/drydock"), &[])
+}
+
+/// Runs the built driver on this drydock, with these variables in its environment, and puts its logs beside the recorded ones.
+pub fn outcomes(
+    project: &Project,
+    drydock: &Path,
+    environment: &[(&str, String)],
+) -> Result<Vec<Outcome>> {
     let folder = project.path("host/drydock/conformance");
     let mut outcomes = Vec::new();
     for (expected, image, arguments) in RECORDINGS {
-        let mut logs = logs(project, image, arguments)?;
+        let mut drydock = Command::new(drydock);
+        drydock.envs(environment.iter().map(|(name, value)| (name, value)));
+        drydock
+            .args(["run", "--one-processor", "--go-on-after-break"])
+            .args(arguments)
+            .arg(project.images().join(image));
+        let mut logs = logs(drydock, image)?;
         for (name, want) in recording(&folder.join(expected))? {
             let got = logs.remove(&name).unwrap_or_default();
             outcomes.push(Outcome { name, want, got });
@@ -135,13 +155,8 @@ fn recording(folder: &Path) -> Result<BTreeMap<String, String>> {
     Ok(logs)
 }
 
-/// Runs an image and cuts what it prints into scenarios.
-fn logs(project: &Project, image: &str, arguments: &[&str]) -> Result<BTreeMap<String, String>> {
-    let mut drydock = Command::new(project.path("host/target/debug/drydock"));
-    drydock
-        .args(["run", "--one-processor", "--go-on-after-break"])
-        .args(arguments)
-        .arg(project.images().join(image));
+/// Runs drydock and cuts what the image prints into scenarios.
+fn logs(mut drydock: Command, image: &str) -> Result<BTreeMap<String, String>> {
     // One pipe for both: reports of misuse belong between the lines of the driver.
     let (mut reader, writer) = std::io::pipe()?;
     drydock
@@ -153,8 +168,20 @@ fn logs(project: &Project, image: &str, arguments: &[&str]) -> Result<BTreeMap<S
         .with_context(|| format!("cannot start `{}`", process::display(&drydock)))?;
     // The command keeps our ends of the pipe open.
     drop(drydock);
-    let mut out = Vec::new();
-    reader.read_to_end(&mut out)?;
+    let (send, received) = channel();
+    std::thread::spawn(move || {
+        let mut out = Vec::new();
+        // What came before an error is shown as far as it goes.
+        let _ = reader.read_to_end(&mut out);
+        send.send(out)
+    });
+    let out = match received.recv_timeout(LIMIT) {
+        Ok(out) => out,
+        Err(_) => {
+            child.kill()?;
+            received.recv().context("the output of drydock")?
+        }
+    };
     child.wait()?;
     let out = String::from_utf8_lossy(&out);
     let mut logs = BTreeMap::new();
@@ -178,10 +205,12 @@ fn logs(project: &Project, image: &str, arguments: &[&str]) -> Result<BTreeMap<S
             current = None;
         }
     }
-    if let Some((name, log)) = current {
+    if let Some((name, mut log)) = current {
         let end: Vec<&str> = out.lines().rev().take(30).collect();
-        println!("{image} stopped inside {name}:");
-        end.iter().rev().for_each(|line| println!("  {line}"));
+        log.push_str(&format!("{image} stopped here:\n"));
+        end.iter()
+            .rev()
+            .for_each(|line| log.push_str(&format!("  {line}\n")));
         logs.insert(name, log);
     }
     Ok(logs)

@@ -18,6 +18,7 @@ mod inf;
 mod kmdf;
 mod lint;
 mod must_not_compile;
+mod mutate;
 mod package;
 mod process;
 mod project;
@@ -92,6 +93,8 @@ enum Command {
     },
     /// The specification beside drydock: per group, what is implemented, proven, not modelled, open
     Spec(spec::Args),
+    /// Small mistakes in drydock's model of the framework, one at a time: does the suite notice?
+    Mutate(mutate::Args),
     /// Microsoft's KMDF rules: what keeps each in the safe API, and the program that proves it by not compiling
     Rules,
     /// Build the drivers in C that drydock is tested with (host/drydock/tests/drivers), to target/images/c
@@ -199,6 +202,7 @@ fn run(command: Command) -> Result<()> {
             conform::run(&project, scenario.as_deref()).map(|_matching| ())
         }
         Command::Spec(args) => spec::run(&project, &args).map(|_proven| ()),
+        Command::Mutate(args) => mutate::run(&project, &args),
         Command::Rules => rules::run(&project),
         Command::CDrivers { names, kmdf } => {
             for image in c_drivers::build(&project, kmdf, &names)? {
@@ -233,6 +237,8 @@ fn run(command: Command) -> Result<()> {
                 includes,
                 folder,
                 strict: false,
+                compile: &[],
+                link: &[],
             };
             let kit = CKit::prepare(&project, kmdf)?;
             println!("{}", c_image::build(&kit, &driver)?.line(&project));

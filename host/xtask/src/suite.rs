@@ -14,7 +14,7 @@ use crate::{
     drivers::{self, BuildOptions},
     headers, inf,
     kmdf::KmdfVersion,
-    lint, must_not_compile, package, process,
+    lint, must_not_compile, mutate, package, process,
     project::Project,
     reproduce, rules, scripts, spec, toolchain, workflows,
 };
@@ -132,6 +132,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "specification index",
         run: |p| spec::run(p, &spec::Args::default()).map(|_proven| Count::ONE),
+    },
+    Step {
+        name: "mutations of the model have their place",
+        run: |p| mutate::check(p).map(|()| Count::ONE),
     },
     Step {
         name: "the same bytes from two folders",
