@@ -59,11 +59,11 @@ fn inf(mistake: u32) -> PathBuf {
     path
 }
 
-/// Makes a mistake while a phase runs; gives the exit code and the report.
+/// Makes a mistake while a phase runs, which ends when it is noticed; gives the exit code and the report.
 fn careless(mistake: u32, phase: &str, more: &[&str]) -> (i32, Value) {
     let (image, inf) = (image("careless"), inf(mistake));
     let inf = inf.to_string_lossy();
-    let arguments = [&image, "--inf", &*inf, "--only", phase, "--seconds", "3"];
+    let arguments = [&image, "--inf", &*inf, "--only", phase, "--seconds", "10"];
     check(&[&arguments[..], more].concat())
 }
 

@@ -223,6 +223,7 @@ mod tests {
             exceptions: 0..0,
             symbols: Symbols::default(),
             code: vec![0x1000..0x2000],
+            sections: Vec::new(),
             read_only: vec![0x2000..0x3000],
         }
     }

@@ -199,6 +199,7 @@ mod tests {
             exceptions: 0..0,
             symbols: Symbols::of(symbols.to_vec()),
             code: vec![0x1000..0x1100],
+            sections: Vec::new(),
             read_only: Vec::new(),
         })]
     }
