@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::files::Package;
 use crate::{process, project::Project, toolchain};
@@ -34,13 +34,9 @@ fn in_catalogue(file: &Path, catalogue: &Path, certificate: &Path) -> Result<()>
         .arg(certificate)
         .arg("-in")
         .arg(file);
-    let said = process::output(&mut verify)
-        .with_context(|| format!("{} does not vouch for {}", shown(catalogue), shown(file)))?;
-    // A file without an entry is only mentioned.
-    if said.contains("Calculated message digest") && said.contains("MISMATCH") {
-        bail!("{} has another hash for {}", shown(catalogue), shown(file));
-    }
-    Ok(())
+    process::output(&mut verify)
+        .map(|_| ())
+        .with_context(|| format!("{} does not vouch for {}", shown(catalogue), shown(file)))
 }
 
 fn shown(path: &Path) -> String {
