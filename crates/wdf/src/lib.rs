@@ -18,6 +18,7 @@
 #![no_std]
 
 pub mod clock;
+pub mod collection;
 pub mod context;
 pub mod cx;
 pub mod device;
@@ -36,6 +37,7 @@ pub mod request;
 pub mod status;
 mod string;
 pub mod target;
+pub mod text;
 pub mod timer;
 pub mod trace;
 pub mod work_item;

@@ -5,10 +5,10 @@ use core::ptr::NonNull;
 use wdk_sys::{WDFMEMORY, call_unsafe_wdf_function_binding};
 
 use crate::{
-    Status, context,
+    Status,
     cx::{Cx, Passive},
     device::{DeviceContext, NewDevice},
-    object::ObjectRef,
+    object::{self, ObjectRef},
     request::{Output, SharedIn},
 };
 
@@ -38,8 +38,7 @@ impl Memory {
         tag: [u8; 4],
         length: usize,
     ) -> Result<Self, Status> {
-        let mut attributes = context::plain_attributes();
-        attributes.ParentObject = device.handle().cast();
+        let mut attributes = object::attributes(device.handle().cast());
         let mut memory: WDFMEMORY = core::ptr::null_mut();
         let mut at = core::ptr::null_mut();
         // SAFETY: all pointers are to locals; the parent exists.
@@ -114,6 +113,25 @@ impl Memory {
     /// Where it is, valid as long as the object is referenced.
     pub(crate) const fn at(&self) -> NonNull<u8> {
         self.at
+    }
+
+    /// The memory whose object this is.
+    ///
+    /// # Safety
+    /// `object` is the live object of some [`Memory`].
+    pub(crate) unsafe fn of_object(object: ObjectRef) -> Option<Self> {
+        let mut length = 0;
+        // SAFETY: a live memory object (contract); the result is a local.
+        let at = unsafe {
+            call_unsafe_wdf_function_binding!(
+                WdfMemoryGetBuffer,
+                object.raw().cast(),
+                &raw mut length
+            )
+        };
+        let at = NonNull::new(at.cast::<u8>())?;
+        // INVARIANT: the object's own buffer, zeroed when it was made.
+        Some(Self { object, at, length })
     }
 
     /// The object, for whoever must keep it alive.
