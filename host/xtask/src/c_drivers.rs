@@ -1,6 +1,9 @@
-//! The drivers in C that drydock is tested with, by their list.
+//! The drivers in C that drydock is tested with and that ferry is measured against, by their lists.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -12,7 +15,8 @@ use crate::{
     project::Project,
 };
 
-const FOLDER: &str = "host/drydock/tests/drivers";
+/// Folders with a `drivers.toml`.
+const FOLDERS: [&str; 2] = ["host/drydock/tests/drivers", "tests/drivers/raw/c"];
 
 /// `drivers.toml`.
 #[derive(Debug, Deserialize)]
@@ -37,22 +41,25 @@ struct Entry {
     link: Vec<String>,
 }
 
-/// Compiles the drivers named, or all of the list, to `target/images/c`.
+/// Compiles the drivers named, or all of the lists, to `target/images/c`.
 pub fn build(project: &Project, kmdf: KmdfVersion, names: &[String]) -> Result<Vec<Image>> {
-    let folder = project.path(FOLDER);
-    let list = read(&folder.join("drivers.toml"))?;
+    let mut drivers: Vec<(PathBuf, Entry)> = Vec::new();
+    for folder in FOLDERS {
+        let folder = project.path(folder);
+        let list = read(&folder.join("drivers.toml"))?;
+        drivers.extend(list.driver.into_iter().map(|entry| (folder.clone(), entry)));
+    }
     for name in names {
-        if !list.driver.iter().any(|driver| driver.name == *name) {
-            let known: Vec<&str> = list.driver.iter().map(|d| d.name.as_str()).collect();
+        if !drivers.iter().any(|(_, driver)| driver.name == *name) {
+            let known: Vec<&str> = drivers.iter().map(|(_, d)| d.name.as_str()).collect();
             bail!("there is no driver {name}; known: {}", known.join(", "));
         }
     }
     let kit = CKit::prepare(project, kmdf)?;
-    let wanted = |entry: &&Entry| names.is_empty() || names.contains(&entry.name);
-    list.driver
+    drivers
         .iter()
-        .filter(wanted)
-        .map(|entry| {
+        .filter(|(_, entry)| names.is_empty() || names.contains(&entry.name))
+        .map(|(folder, entry)| {
             c_image::build(
                 &kit,
                 &CDriver {
