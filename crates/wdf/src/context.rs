@@ -147,16 +147,53 @@ unsafe fn block<'a, T: Context>(object: WDFOBJECT) -> Option<&'a Block<T>> {
     unsafe { space.cast::<Block<T>>().as_ref() }
 }
 
+/// Identity of a context type: the address of its record.
+#[inline]
+pub(crate) fn key<T: Context>() -> *mut () {
+    ptr::from_ref(T::info()).cast_mut().cast()
+}
+
+/// Where an object has its `T`, installed or not; null if it has no room for one. For [`at`].
+///
+/// # Safety
+/// As [`space`].
+pub(crate) unsafe fn place<T: Context>(object: WDFOBJECT) -> *mut () {
+    // SAFETY: contract of this function.
+    unsafe { space(object, T::info().raw()) }.cast()
+}
+
+/// The installed context at a [`place`].
+///
+/// # Safety
+/// `place` is null, or was found by [`place`] for this `T` on an object that exists, whose last reference does not go while the result is
+/// used.
+pub(crate) unsafe fn at<T: Context>(place: *mut ()) -> Option<NonNull<T>> {
+    // SAFETY: null, or a Block<T> as in `block`.
+    let block = unsafe { place.cast::<Block<T>>().as_ref() }?;
+    // Acquire: pairs with the release in `install`, the value is seen whole.
+    (block.state.load(Ordering::Acquire) == INSTALLED)
+        .then(|| NonNull::from(&block.value).cast::<T>())
+}
+
+/// Where the value lies at a [`place`] once it is installed; null for null.
+///
+/// # Safety
+/// As [`at`].
+pub(crate) unsafe fn within<T: Context>(place: *mut ()) -> *mut () {
+    // SAFETY: null, or a Block<T> (contract).
+    unsafe { place.cast::<Block<T>>().as_ref() }
+        .map_or(ptr::null_mut(), |block| block.value.get().cast())
+}
+
 /// The installed context of an object.
 ///
 /// # Safety
 /// The object exists, and its last reference does not go while the result is used.
 pub(crate) unsafe fn get<T: Context>(object: WDFOBJECT) -> Option<NonNull<T>> {
     // SAFETY: contract of this function.
-    let block = unsafe { block::<T>(object) }?;
-    // Acquire: pairs with the release in `install`, the value is seen whole.
-    (block.state.load(Ordering::Acquire) == INSTALLED)
-        .then(|| NonNull::from(&block.value).cast::<T>())
+    let place = unsafe { place::<T>(object) };
+    // SAFETY: just found; the object exists (contract).
+    unsafe { at(place) }
 }
 
 /// Puts the value in. Gives it back if the object has no space for it or it is there already.

@@ -46,6 +46,24 @@ pub(crate) fn orphan_attributes() -> WDF_OBJECT_ATTRIBUTES {
     }
 }
 
+/// As [`orphan_attributes`], with room for a `T`, whose first field is the [`Life`].
+pub(crate) fn orphan_attributes_with<T>() -> WDF_OBJECT_ATTRIBUTES {
+    WDF_OBJECT_ATTRIBUTES {
+        ContextSizeOverride: size_of::<T>(),
+        ..orphan_attributes()
+    }
+}
+
+/// Where an object has its [`Life`].
+///
+/// # Safety
+/// The object exists.
+#[inline]
+pub(crate) unsafe fn life(object: WDFOBJECT) -> *mut core::ffi::c_void {
+    // SAFETY: contract of this function.
+    unsafe { context::space(object, &raw const RECORD.0) }
+}
+
 unsafe extern "C" fn evt_cleanup(object: WDFOBJECT) {
     // SAFETY: the framework calls with an object that was created with the attributes above.
     if let Some(life) = unsafe { Life::of(object) } {
@@ -58,8 +76,8 @@ impl Life {
     /// The object's memory exists for `'a`.
     unsafe fn of<'a>(object: WDFOBJECT) -> Option<&'a Self> {
         // SAFETY: the object exists (contract).
-        let space = unsafe { context::space(object, &raw const RECORD.0) };
-        // SAFETY: space found by RECORD is a Life, zeroed at creation, stable and aligned (R-OBJ-63, R-OBJ-64).
+        let space = unsafe { life(object) };
+        // SAFETY: space found by RECORD begins with a Life, zeroed at creation, stable and aligned (R-OBJ-63, R-OBJ-64).
         unsafe { space.cast::<Self>().as_ref() }
     }
 

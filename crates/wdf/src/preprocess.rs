@@ -14,7 +14,7 @@ use crate::{
     cx::{self, Arrival, Caller, Cx},
     device::{self, Device, DeviceContext, DeviceInit, Filter, Role},
     handler::{self, Stateless},
-    request::{CallerRequest, Disposition, FileKey, Request, finish, first_presentation},
+    request::{CallerRequest, Disposition, FileKey, Request, finish, presented},
 };
 
 unsafe extern "system" {
@@ -248,19 +248,18 @@ unsafe extern "C" fn evt_in_caller_context<D: DeviceContext, F>(
 {
     // SAFETY: the device exists during its callbacks.
     let device = unsafe { device::borrow::<D>(handle) };
-    // Only on a device that carries a D: its requests have room for D::Request.
-    // SAFETY: owned since this callback (R-REQ-02).
-    let device = device.filter(|_| unsafe { first_presentation::<D::Request>(request, handle) });
     let Some(device) = device else {
         // SAFETY: owned.
         unsafe { finish(request, Status::DEVICE_NOT_READY) };
         return;
     };
+    // SAFETY: owned since this callback (R-REQ-02), on a device that carries a D.
+    let cell = unsafe { presented(request, &device) };
     // SAFETY: handed in by `in_caller_context`.
     let handler: F = unsafe { handler::recall() };
     cx::enter::<Caller, _>(|cx| {
         // SAFETY: owned, presented once; 'r is minted by `handler`.
-        let request = unsafe { Request::present(request) };
+        let request = unsafe { Request::present_with(request, cell) };
         // SAFETY: within EvtIoInCallerContext of this device.
         let request = unsafe { CallerRequest::present(request, handle) };
         let _gone = handler(cx, &device, request);

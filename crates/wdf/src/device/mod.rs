@@ -12,7 +12,7 @@ mod property;
 
 use core::{marker::PhantomData, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 
-use wdk_sys::{WDFDEVICE, WDFREQUEST, call_unsafe_wdf_function_binding};
+use wdk_sys::{WDFDEVICE, WDFDEVICE__, WDFREQUEST, call_unsafe_wdf_function_binding};
 
 pub use self::{
     control::ControlDevice,
@@ -25,6 +25,7 @@ use crate::{
     context::{self, Context},
     cx::Brand,
     object::ObjectRef,
+    queue,
     request::RequestContext,
     target::Target,
 };
@@ -70,6 +71,10 @@ impl<D: DeviceContext> Clone for Device<D> {
 impl<D: DeviceContext> Device<D> {
     pub(crate) fn handle(&self) -> WDFDEVICE {
         self.object.raw().cast()
+    }
+
+    pub(crate) const fn context(&self) -> NonNull<D> {
+        self.context
     }
 
     /// The `DeviceType` of the device object, which a filter has from the device below it.
@@ -189,12 +194,25 @@ impl<D: DeviceContext> Deref for Borrowed<D> {
 /// # Safety
 /// `handle` is null or a device that exists until the result has gone.
 pub(crate) unsafe fn borrow<D: DeviceContext>(handle: WDFDEVICE) -> Option<Borrowed<D>> {
-    let object = NonNull::new(handle.cast())?;
+    let handle = NonNull::new(handle)?;
     // SAFETY: contract of this function.
-    let context = unsafe { context::get::<D>(object.as_ptr()) }?;
+    let context = unsafe { context::get::<D>(handle.as_ptr().cast()) }?;
+    // SAFETY: its context, just found.
+    Some(unsafe { lend(handle, context) })
+}
+
+/// A device whose context has been found before.
+///
+/// # Safety
+/// `handle` is a device that exists until the result has gone, and `context` is its installed context.
+#[inline]
+pub(crate) unsafe fn lend<D: DeviceContext>(
+    handle: NonNull<WDFDEVICE__>,
+    context: NonNull<D>,
+) -> Borrowed<D> {
     // SAFETY: never dropped: `Borrowed` keeps it in a ManuallyDrop.
-    let object = unsafe { ObjectRef::adopt(object) };
-    Some(Borrowed(ManuallyDrop::new(Device { object, context })))
+    let object = unsafe { ObjectRef::adopt(handle.cast()) };
+    Borrowed(ManuallyDrop::new(Device { object, context }))
 }
 
 /// The device on whose queue a request is.
@@ -216,8 +234,6 @@ pub(crate) unsafe fn of_queue<D: DeviceContext>(queue: wdk_sys::WDFQUEUE) -> Opt
     if queue.is_null() {
         return None;
     }
-    // SAFETY: contract of this function.
-    let device = unsafe { call_unsafe_wdf_function_binding!(WdfIoQueueGetDevice, queue) };
-    // SAFETY: contract of this function.
-    unsafe { borrow::<D>(device) }
+    // SAFETY: it exists (contract).
+    unsafe { queue::device_of::<D>(queue) }
 }

@@ -11,13 +11,12 @@ use wdk_sys::{
     PFN_WDF_IO_QUEUE_STATE, WDF_IO_QUEUE_CONFIG, WDFQUEUE, call_unsafe_wdf_function_binding,
 };
 
-use super::{Queue, state, trampolines};
+use super::{Queue, home, state, trampolines};
 use crate::{
     Status, context,
     cx::{Cancel, Cx, Io, IoPassive, Notify, Passive, QueuePlace, Resume, Stop},
     device::{Control, Device, DeviceContext, Filter, Function, NewDevice, Role},
     handler::{self, Stateless},
-    object,
     request::{
         Any, Canceled, Claim, Disposition, InternalIoctl, Ioctl, Read, Request, ResumeContext,
         Resumes, StopAction, StopContext, Write,
@@ -262,7 +261,7 @@ impl<D: DeviceContext, P: QueuePlace, M> QueueConfig<D, P, M, Stoppable> {
         if R::FILTERS {
             self.raw.AllowZeroLengthRequests = 1;
         }
-        let mut attributes = object::orphan_attributes();
+        let mut attributes = home::attributes();
         if self.passive {
             attributes.ExecutionLevel = WdfExecutionLevelPassive;
         }
@@ -278,6 +277,8 @@ impl<D: DeviceContext, P: QueuePlace, M> QueueConfig<D, P, M, Stoppable> {
             )
         };
         Status::from_raw(status).ok()?;
+        // SAFETY: just created on this device, which is one of D's.
+        unsafe { home::remember::<D>(queue, device.handle()) };
         if self.ready.is_some() {
             // SAFETY: just created, manual, nothing registered (R-QUE-110, R-QUE-111).
             let status = unsafe {

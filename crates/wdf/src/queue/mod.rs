@@ -24,6 +24,7 @@
 
 mod config;
 mod dispatching;
+mod home;
 mod retrieve;
 mod search;
 mod state;
@@ -34,6 +35,7 @@ use wdk_sys::{WDFDEVICE, WDFQUEUE, call_unsafe_wdf_function_binding};
 pub use self::config::{
     Managed, NoStop, QueueConfig, Serves, Stoppable, Unmanaged, wait_for_the_owner,
 };
+pub(crate) use self::home::device as device_of;
 pub use self::{
     dispatching::Dispatched,
     retrieve::Retrieved,

@@ -2,6 +2,7 @@
 
 use wdk_sys::{WDFQUEUE, WDFREQUEST};
 
+use super::home;
 use crate::{
     Status,
     cx::{self, Cancel, Cx, QueuePlace, Resume, Stop},
@@ -9,7 +10,7 @@ use crate::{
     handler::{self, Stateless},
     request::{
         Any, Canceled, Disposition, InternalIoctl, Ioctl, Kind, Read, Request, ResumeContext,
-        StopAction, StopContext, Write, finish, first_presentation,
+        StopAction, StopContext, Write, finish, presented,
     },
 };
 
@@ -21,22 +22,15 @@ unsafe fn deliver<D: DeviceContext, P: QueuePlace, K: Kind, F>(queue: WDFQUEUE, 
 where
     F: for<'r> Fn(&mut Cx<'_, P>, &Device<D>, Request<'r, K>) -> Disposition<'r> + Stateless,
 {
-    // SAFETY: queue and device exist while they deliver.
-    let device = unsafe { device::of_queue::<D>(queue) };
-    // Only on a device that carries a D: its requests have room for D::Request.
+    // SAFETY: the queue delivers to a handler of D, so it was configured for one.
+    let device = unsafe { home::delivering::<D>(queue) };
     // SAFETY: owned since this delivery.
-    let device = device
-        .filter(|device| unsafe { first_presentation::<D::Request>(request, device.handle()) });
-    let Some(device) = device else {
-        // SAFETY: owned.
-        unsafe { finish(request, Status::DEVICE_NOT_READY) };
-        return;
-    };
+    let cell = unsafe { presented(request, &device) };
     // SAFETY: contract of this function.
     let f: F = unsafe { handler::recall() };
     cx::enter::<P, _>(|cx| {
         // SAFETY: owned, not cancelable, presented once; 'r is minted by `f`.
-        let _gone = f(cx, &device, unsafe { Request::present(request) });
+        let _gone = f(cx, &device, unsafe { Request::present_with(request, cell) });
     });
 }
 

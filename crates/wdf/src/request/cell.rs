@@ -7,17 +7,18 @@
 use core::{
     cell::UnsafeCell,
     mem::MaybeUninit,
-    ptr,
+    ptr::{self, NonNull},
     sync::atomic::{AtomicPtr, AtomicUsize, Ordering},
 };
 
 use wdk_sys::{
-    WDF_OBJECT_ATTRIBUTES, WDF_OBJECT_CONTEXT_TYPE_INFO, WDFDEVICE, WDFMEMORY, WDFOBJECT,
-    WDFREQUEST, call_unsafe_wdf_function_binding,
+    WDF_OBJECT_ATTRIBUTES, WDF_OBJECT_CONTEXT_TYPE_INFO, WDFDEVICE, WDFDEVICE__, WDFMEMORY,
+    WDFOBJECT, WDFREQUEST, call_unsafe_wdf_function_binding,
 };
 
 use crate::{
     context::{self, Context},
+    device::{self, Borrowed, Device, DeviceContext},
     parked_list::Links,
 };
 
@@ -32,13 +33,16 @@ impl RequestContext for () {}
 /// The first part of a request's context space.
 ///
 /// Invariant: `state` says which party may end the request, as drawn in [`super`]. `driver` is null, or `type_key::<T>()` of the `T`
-/// that is initialised behind this cell. `device` is 0, or the address of the device
-/// the request belongs to: compared, never followed.
+/// that is initialised behind this cell. `device` is null, or the device
+/// the request belongs to; without a request that is not ended yet it is compared, never followed. While `home_type` is not null, `home` is
+/// the installed context of that device, and `home_type` the record of its type.
 #[repr(C)]
 pub(crate) struct Cell {
     pub(crate) state: State,
     driver: AtomicPtr<()>,
-    device: AtomicUsize,
+    device: AtomicPtr<WDFDEVICE__>,
+    home: AtomicPtr<()>,
+    home_type: AtomicPtr<()>,
     /// Identity of the list the request is on, or 0.
     pub(crate) list: AtomicUsize,
     /// Guarded by the lock of that list.
@@ -67,7 +71,7 @@ static RECORD: Record = Record(context::type_info(c"wdf request", size_of::<Cell
 
 /// One address per `T`: that of its type record.
 fn type_key<T: RequestContext>() -> *mut () {
-    T::info().raw().cast_mut().cast()
+    context::key::<T>()
 }
 
 /// Attributes of the I/O requests of a device.
@@ -115,12 +119,22 @@ impl Cell {
     ///
     /// # Safety
     /// The caller owns `request`.
+    #[inline]
     pub(crate) unsafe fn is_of(&self, request: WDFREQUEST, device: usize) -> bool {
-        let known = self.device.load(Ordering::Relaxed);
-        if known != 0 {
-            return known == device;
+        // SAFETY: contract of this function.
+        self.device.load(Ordering::Relaxed).addr() == device
+            || unsafe { self.is_unpresented_of(request, device) }
+    }
+
+    /// Whether `request` was taken out of a queue of that device before any handler was given it.
+    ///
+    /// # Safety
+    /// As [`is_of`](Self::is_of).
+    #[cold]
+    unsafe fn is_unpresented_of(&self, request: WDFREQUEST, device: usize) -> bool {
+        if !self.device.load(Ordering::Relaxed).is_null() {
+            return false;
         }
-        // Taken out of a queue before any handler was given it.
         // SAFETY: owned (contract).
         let queue = unsafe { call_unsafe_wdf_function_binding!(WdfRequestGetIoQueue, request) };
         if queue.is_null() {
@@ -131,6 +145,28 @@ impl Cell {
         of.addr() == device
     }
 
+    /// The device it belongs to, as its handle; null before it was first presented.
+    pub(crate) fn device(&self) -> WDFDEVICE {
+        self.device.load(Ordering::Relaxed)
+    }
+
+    /// The device it was presented on, if its context is a `D`.
+    ///
+    /// # Safety
+    /// The request has not ended, and does not until the result has gone: its device exists.
+    #[inline]
+    pub(crate) unsafe fn home<D: DeviceContext>(&self) -> Option<Borrowed<D>> {
+        if self.home_type.load(Ordering::Acquire) != context::key::<D>() {
+            return None;
+        }
+        // SAFETY: type invariant: with a type there is a context.
+        let context = unsafe { NonNull::new_unchecked(self.home.load(Ordering::Relaxed)) };
+        // SAFETY: type invariant: with a type there is a device, which exists (contract).
+        let device = unsafe { NonNull::new_unchecked(self.device()) };
+        // SAFETY: that device and its context.
+        Some(unsafe { device::lend(device, context.cast()) })
+    }
+
     pub(crate) fn locked_in(&self) -> WDFMEMORY {
         self.locked_in.load(Ordering::Acquire).cast()
     }
@@ -138,6 +174,31 @@ impl Cell {
     pub(crate) fn locked_out(&self) -> WDFMEMORY {
         self.locked_out.load(Ordering::Acquire).cast()
     }
+}
+
+/// The cell of a request that is being presented by a callback of `device`; the request's own context is built if this is the first time.
+///
+/// # Safety
+/// The driver has just been given ownership of `request`, whose device is `device`, created by this crate.
+#[inline]
+pub(crate) unsafe fn presented<'a, D: DeviceContext>(
+    request: WDFREQUEST,
+    device: &Device<D>,
+) -> &'a Cell {
+    // SAFETY: owned (contract).
+    let cell = unsafe { Cell::of(request) };
+    // SAFETY: its device's requests have one (contract).
+    let cell = unsafe { cell.unwrap_unchecked() };
+    // Nearly always: the framework makes a request object for every IRP.
+    if cell.driver.load(Ordering::Acquire).is_null() {
+        // SAFETY: contract of this function.
+        unsafe { build::<D::Request>(cell, device.handle()) };
+        cell.home
+            .store(device.context().as_ptr().cast(), Ordering::Relaxed);
+        // INVARIANT: the context of that device, and its type.
+        cell.home_type.store(context::key::<D>(), Ordering::Release);
+    }
+    cell
 }
 
 /// Builds the driver's context if this is the first presentation. False: the device was not created by this crate.
@@ -153,20 +214,28 @@ pub(crate) unsafe fn first_presentation<T: RequestContext>(
         return false;
     };
     if cell.driver.load(Ordering::Acquire).is_null() {
-        let space = ptr::from_ref(cell).cast::<Space<T>>();
-        // SAFETY: `attributes::<T>` sized the space for a Space<T> whose first field is this cell.
-        let value = unsafe { &raw const (*space).value };
-        // SAFETY: inside that space; `UnsafeCell` allows the write, and the owner is the only one here.
-        let value = unsafe { UnsafeCell::raw_get(value).as_mut() };
-        if let Some(value) = value {
-            value.write(T::default());
-        }
-        // INVARIANT: the request's device; it stays that for life.
-        cell.device.store(device.addr(), Ordering::Relaxed);
-        // INVARIANT: T is initialised behind the cell.
-        cell.driver.store(type_key::<T>(), Ordering::Release);
+        // SAFETY: contract of this function.
+        unsafe { build::<T>(cell, device) };
     }
     true
+}
+
+/// # Safety
+/// The caller owns the request whose cell this is; its device, `device`, was created with request contexts of type `T`, and none is built yet.
+#[inline]
+unsafe fn build<T: RequestContext>(cell: &Cell, device: WDFDEVICE) {
+    let space = ptr::from_ref(cell).cast::<Space<T>>();
+    // SAFETY: `attributes::<T>` sized the space for a Space<T> whose first field is this cell.
+    let value = unsafe { &raw const (*space).value };
+    // SAFETY: inside that space; `UnsafeCell` allows the write, and the owner is the only one here.
+    let value = unsafe { UnsafeCell::raw_get(value).as_mut() };
+    if let Some(value) = value {
+        value.write(T::default());
+    }
+    // INVARIANT: the request's device; it stays that for life.
+    cell.device.store(device, Ordering::Relaxed);
+    // INVARIANT: T is initialised behind the cell.
+    cell.driver.store(type_key::<T>(), Ordering::Release);
 }
 
 /// The driver's context behind the cell, if it is a `T`.

@@ -41,7 +41,7 @@ mod user_buffers;
 // What `state` counts on: here the machine's, under loom its own.
 use core::sync::atomic;
 
-use core::marker::PhantomData;
+use core::{marker::PhantomData, ptr::NonNull};
 
 use wdk_sys::WDFREQUEST;
 
@@ -68,10 +68,10 @@ pub use self::{
     user_buffers::CallerRequest,
 };
 pub(crate) use self::{
-    cell::{Cell, attributes, context as request_context, first_presentation},
+    cell::{Cell, attributes, context as request_context, presented},
     complete::finish,
     park::RawParked,
-    sent::{Leaving, came_back},
+    sent::{Leaving, meets_canceller},
 };
 use crate::cx::Brand;
 
@@ -90,12 +90,14 @@ impl Disposition<'_> {
 
 /// A request this callback owns: a `WDFREQUEST` that is driver-owned, not cancelable and not sent.
 ///
-/// Invariant: `handle` is such a request, and this value is the only one that may end its ownership. Dropping it
+/// Invariant: `handle` is such a request, `cell` is its cell if it has been looked for, and this value is the only one that may end its
+/// ownership. Dropping it
 /// completes the request with `STATUS_UNSUCCESSFUL` and counts a fault ([`faults`]): a net, not a path; a handler that returns
 /// cannot reach it, because it must return a [`Disposition`].
 #[must_use]
 pub struct Request<'r, K: Kind> {
     handle: WDFREQUEST,
+    cell: Option<NonNull<Cell>>,
     kind: PhantomData<K>,
     brand: Brand<'r>,
     not_send: PhantomData<*mut ()>,
@@ -111,6 +113,22 @@ impl<'r, K: Kind> Request<'r, K> {
         // INVARIANT: the contract of this function.
         Self {
             handle,
+            cell: None,
+            kind: PhantomData,
+            brand: PhantomData,
+            not_send: PhantomData,
+        }
+    }
+
+    /// Presents a request whose cell is at hand.
+    ///
+    /// # Safety
+    /// As [`present`](Self::present), and `cell` is the cell of `handle`.
+    pub(crate) unsafe fn present_with(handle: WDFREQUEST, cell: &Cell) -> Self {
+        // INVARIANT: the contract of this function.
+        Self {
+            handle,
+            cell: Some(NonNull::from(cell)),
             kind: PhantomData,
             brand: PhantomData,
             not_send: PhantomData,
@@ -126,10 +144,24 @@ impl<'r, K: Kind> Request<'r, K> {
         self.handle
     }
 
+    /// Its cell, if its device was created by this crate.
+    pub(crate) fn cell(&self) -> Option<&Cell> {
+        match self.cell {
+            // SAFETY: the cell of an owned request (type invariant): it is there while the request is owned.
+            Some(cell) => Some(unsafe { cell.as_ref() }),
+            // SAFETY: owned.
+            None => unsafe { Cell::of(self.handle) },
+        }
+    }
+
     /// Forgets the kind. The request stays owned by the same callback.
     pub fn any(self) -> Request<'r, Any> {
+        let cell = self.cell;
         // SAFETY: the same presented request; `self` ends here without completing it. Every kind is an `Any`.
-        unsafe { Request::present(self.into_raw()) }
+        let mut any = unsafe { Request::present(self.into_raw()) };
+        // INVARIANT: the same request's cell.
+        any.cell = cell;
+        any
     }
 
     /// The driver's context on this request, if the device was created with request contexts of type `T`.

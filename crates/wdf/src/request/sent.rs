@@ -44,10 +44,12 @@ pub(crate) unsafe fn came_back(cell: &Cell, leaving: impl FnOnce() -> Option<Lea
     cell.state.returned() || unsafe { meets_canceller(cell, leaving()) }
 }
 
+/// The rest of [`came_back`].
+///
 /// # Safety
-/// As [`came_back`], after a `returned` that was false.
+/// As there, after a `returned` that was false.
 #[cold]
-unsafe fn meets_canceller(cell: &Cell, leaving: Option<Leaving>) -> bool {
+pub(crate) unsafe fn meets_canceller(cell: &Cell, leaving: Option<Leaving>) -> bool {
     let Some(leaving) = leaving else {
         // Nobody could run the handler: the canceller is not waited for.
         cell.state.idle();

@@ -158,9 +158,10 @@ impl State {
 
     /// The owner is about to send it.
     pub(crate) fn sent(&self) -> Generation {
-        let generation = self.generation();
-        self.0.store(generation.in_phase(SENT), Ordering::Release);
-        generation
+        // An owner that can send finds it IDLE: one instruction sets the phase.
+        let word = self.0.load(Ordering::Relaxed);
+        self.0.store(word | SENT, Ordering::Release);
+        Generation::of(word)
     }
 
     /// Whether it is at an I/O target.

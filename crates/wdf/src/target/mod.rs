@@ -88,8 +88,7 @@ impl Target {
 
     /// The cell of a request that may go to this target: one of the same device, which has a stack location left for it (R-TGT-33).
     fn takes<K: Kind>(&self, request: &Request<'_, K>) -> Option<NonNull<Cell>> {
-        // SAFETY: owned.
-        let cell = unsafe { Cell::of(request.handle()) }?;
+        let cell = request.cell()?;
         // SAFETY: owned.
         unsafe { cell.is_of(request.handle(), self.device.addr()) }.then(|| NonNull::from(cell))
     }

@@ -14,7 +14,7 @@ use crate::{
     device::{self, Device, DeviceContext},
     object::ObjectRef,
     preprocess::current_location,
-    request::{Cell, Disposition, Kind, Leaving, Request, SentToken, came_back, finish},
+    request::{Cell, Disposition, Kind, Leaving, Request, SentToken, finish, meets_canceller},
 };
 
 /// Who gets a sent request back. Stands for `EvtRequestCompletionRoutine`.
@@ -178,13 +178,13 @@ impl<'r, K: Kind> Formatted<'r, '_, K> {
         let options = Options::asynchronous(self.timeout);
         let (target, cell) = (self.target.handle(), self.cell);
         let request = self.request.into_raw();
-        // SAFETY: owned; the routine is for this kind.
+        // SAFETY: owned; the routine is for this kind, and takes the request's own cell.
         unsafe {
             call_unsafe_wdf_function_binding!(
                 WdfRequestSetCompletionRoutine,
                 request,
                 Some(evt_request_completion::<K, C>),
-                core::ptr::null_mut()
+                cell.as_ptr().cast()
             );
         }
         // SAFETY: owned, formatted, not cancelable, with a completion routine.
@@ -268,42 +268,91 @@ impl<'r, K: Kind> Formatted<'r, '_, K> {
 
 unsafe extern "C" fn evt_request_completion<K: Kind, C: OnDone<K>>(
     request: WDFREQUEST,
-    target: WDFIOTARGET,
+    _target: WDFIOTARGET,
     parameters: PWDF_REQUEST_COMPLETION_PARAMS,
     context: WDFCONTEXT,
 ) {
-    // SAFETY: the target is live during its completion routine.
-    let device = unsafe { call_unsafe_wdf_function_binding!(WdfIoTargetGetDevice, target) };
-    // SAFETY: the framework passes a structure that is valid during the call.
-    let completion = unsafe { Completion::read(parameters) };
-    // SAFETY: the request is alive during its completion routine.
-    if let Some(cell) = unsafe { Cell::of(request) } {
-        let leaving = || {
-            Some(Leaving {
-                handler: run::<K, C>,
-                device,
-                context,
-                completion,
-            })
-        };
-        // SAFETY: within the completion routine.
-        if !unsafe { came_back(cell, leaving) } {
-            return;
-        }
+    // SAFETY: `submit` has passed the cell of this very request, which is alive during its completion routine.
+    let cell = unsafe { &*context.cast::<Cell>() };
+    if cell.state.returned() {
+        // Read here, where the handler is known: what it does not ask for costs nothing.
+        // SAFETY: the framework passes a structure that is valid during the call.
+        let completion = unsafe { Completion::read(parameters) };
+        // SAFETY: the routine owns the request again (R-REQ-02), and the device outlives its requests.
+        unsafe { run::<K, C>(request, cell.device(), context, completion) };
+        return;
     }
-    // SAFETY: the routine owns the request again (R-REQ-02), and the device outlives the requests of its targets.
-    unsafe { run::<K, C>(request, device, context, completion) };
+    // SAFETY: within the completion routine, after a `returned` that was false.
+    unsafe { returned_to_canceller::<K, C>(request, parameters, context) };
+}
+
+/// The rest of a completion routine that met a canceller.
+///
+/// # Safety
+/// Within the completion routine, with its arguments, after a `returned` that was false.
+#[cold]
+#[inline(never)]
+unsafe fn returned_to_canceller<K: Kind, C: OnDone<K>>(
+    request: WDFREQUEST,
+    parameters: PWDF_REQUEST_COMPLETION_PARAMS,
+    context: WDFCONTEXT,
+) {
+    // SAFETY: the cell of this very request (contract).
+    let cell = unsafe { &*context.cast::<Cell>() };
+    // SAFETY: valid during the completion routine (contract).
+    let completion = unsafe { Completion::read(parameters) };
+    let leaving = Leaving {
+        handler: run::<K, C>,
+        device: cell.device(),
+        context,
+        completion,
+    };
+    // SAFETY: contract of this function.
+    if unsafe { meets_canceller(cell, Some(leaving)) } {
+        // SAFETY: the routine owns the request again, and the device outlives its requests.
+        unsafe { run::<K, C>(request, cell.device(), context, completion) };
+    }
 }
 
 /// Gives a request that has come back to `C`.
 ///
 /// # Safety
-/// The caller owns the request, of kind `K`, which was sent with `C` as handler; `device` is live during the call.
-#[inline]
+/// The caller owns the request, of kind `K`, whose cell is at `context`, and which was sent with `C` as handler; `device` is its device, live
+/// during the call.
+#[expect(
+    clippy::inline_always,
+    reason = "a handler that does not ask what was completed pays for reading it otherwise: 20 instructions"
+)]
+#[inline(always)]
 unsafe fn run<K: Kind, C: OnDone<K>>(
     request: WDFREQUEST,
     device: WDFDEVICE,
-    _context: WDFCONTEXT,
+    context: WDFCONTEXT,
+    completion: Completion,
+) {
+    // SAFETY: the cell of an owned request (contract).
+    let cell = unsafe { &*context.cast::<Cell>() };
+    // SAFETY: the request has not ended; it may in `done`, and its device exists longer (contract).
+    let Some(lent) = (unsafe { cell.home::<C::Device>() }) else {
+        // SAFETY: contract of this function.
+        return unsafe { run_homeless::<K, C>(request, device, completion) };
+    };
+    cx::enter::<Done, _>(|cx| {
+        // SAFETY: owned again, of the kind it was sent as, with its cell; 'r is minted by `done`.
+        let request = unsafe { Request::present_with(request, cell) };
+        let _gone = C::done(cx, &lent, request, completion);
+    });
+}
+
+/// [`run`] for a request that was taken from a queue and sent before any handler was given it: the device is asked for its context.
+///
+/// # Safety
+/// As there.
+#[cold]
+#[inline(never)]
+unsafe fn run_homeless<K: Kind, C: OnDone<K>>(
+    request: WDFREQUEST,
+    device: WDFDEVICE,
     completion: Completion,
 ) {
     // SAFETY: live during the call (contract).
@@ -314,7 +363,11 @@ unsafe fn run<K: Kind, C: OnDone<K>>(
     };
     cx::enter::<Done, _>(|cx| {
         // SAFETY: owned again, of the kind it was sent as; 'r is minted by `done`.
-        let request = unsafe { Request::present(request) };
-        let _gone = C::done(cx, &device, request, completion);
+        let _gone = C::done(
+            cx,
+            &device,
+            unsafe { Request::present(request) },
+            completion,
+        );
     });
 }

@@ -16,6 +16,10 @@ impl AtomicU64 {
         self.0.store(value, order);
     }
 
+    pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
+        self.0.fetch_add(value, order)
+    }
+
     /// The mistake: whoever comes between the two lines is not seen.
     pub(crate) fn compare_exchange(
         &self,
