@@ -25,6 +25,7 @@ mod project;
 mod reproduce;
 mod rules;
 mod scripts;
+mod size;
 mod spec;
 mod suite;
 mod toolchain;
@@ -97,6 +98,8 @@ enum Command {
     Mutate(mutate::Args),
     /// Microsoft's KMDF rules: what keeps each in the safe API, and the program that proves it by not compiling
     Rules,
+    /// Image sizes, and what a request costs in instructions and calls, beside drivers written by hand; fails over the limits
+    Size,
     /// Build the drivers in C that drydock is tested with (host/drydock/tests/drivers), to target/images/c
     CDrivers {
         /// Only these
@@ -203,6 +206,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Spec(args) => spec::run(&project, &args).map(|_proven| ()),
         Command::Mutate(args) => mutate::run(&project, &args),
+        Command::Size => size::run(&project).map(|_kept| ()),
         Command::Rules => rules::run(&project),
         Command::CDrivers { names, kmdf } => {
             for image in c_drivers::build(&project, kmdf, &names)? {

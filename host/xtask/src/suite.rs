@@ -16,7 +16,7 @@ use crate::{
     kmdf::KmdfVersion,
     lint, must_not_compile, mutate, package, process,
     project::Project,
-    reproduce, rules, scripts, spec, toolchain, workflows,
+    reproduce, rules, scripts, size, spec, toolchain, workflows,
 };
 
 /// How many checks passed and failed.
@@ -124,6 +124,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "a program's requests over the socket",
         run: main_job,
+    },
+    Step {
+        name: "sizes and instructions per request",
+        run: |p| size::run(p).map(Count::passed),
     },
     Step {
         name: "conformance with the recorded logs",
