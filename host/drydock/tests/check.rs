@@ -221,7 +221,12 @@ fn completion_of_a_cancelable_request_is_caught() {
     caught(
         5,
         "codes",
-        &["R-REQ-23", "still cancelable", "WdfRequestComplete"],
+        &[
+            "R-REQ-23",
+            "still cancelable",
+            "had these owners",
+            "WdfRequestComplete",
+        ],
     );
 }
 
@@ -235,6 +240,7 @@ fn requests_kept_through_a_power_down_are_named_by_the_watchdog() {
         "who waits for what",
         "WDFQUEUE #",
         "has given out",
+        "DEVICE_CONTROL (0x222010)",
     ] {
         assert!(found.contains(part), "{part} expected in {report:#}");
     }

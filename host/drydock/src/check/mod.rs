@@ -13,6 +13,21 @@
 //! | [`phases`] | what is done to it |
 //! | [`conductor`] | one process per phase, and the sweep of failing calls |
 //! | [`report`] | what was found, as text and as JSON |
+//!
+//! | Device Fundamentals test | phase |
+//! |---|---|
+//! | Simple I/O stress, with process termination | stress |
+//! | PnP: disable and enable, cancel stop and remove, rebalance, failed restart, surprise removal, reinstall, with I/O | start, pnp |
+//! | Sleep with I/O before, during and after; pulled while asleep | power |
+//! | Fuzz: random control codes, and a second phase after what was found; zero-length and odd buffers | codes, buffers |
+//! | Fuzz: file information, attributes, security, volumes, directories, locks, quota, file system controls | files |
+//! | Fuzz: open and close, sub-opens, streams | opens |
+//! | I/O Spy and I/O Attack: what was seen to work is sent again with a change | codes |
+//! | CHAOS | chaos |
+//! | Driver Verifier: forced pending, random and systematic low resources | pending, low, sweep |
+//!
+//! Not imitated: reboots, pipes and mailslots (the names lead to other drivers), sections (no file system is here), new resources in
+//! a rebalance (the root bus has none), and CPU stress, which is what `explore` is better at.
 
 mod audit;
 mod bed;

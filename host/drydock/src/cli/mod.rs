@@ -30,7 +30,7 @@ const EXIT_CODES: &str = "Exit codes: 0 clean; 1 the command line or a file cann
 enum Command {
     /// Load drivers, start a device if asked, let their threads end, and unload them.
     Run(run::Options),
-    /// Run one race many times, in ever other order of its threads.
+    /// Run one race many times, in every order of its threads.
     Explore(explore::Options),
     /// Run a recorded schedule again.
     Replay(explore::ReplayOptions),

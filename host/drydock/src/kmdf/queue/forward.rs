@@ -21,7 +21,7 @@ pub(super) fn may_hand_over(call: &Call, request: &Ref<Request>) -> Result<(), N
             );
         }
         // R-CHK-14
-        call.framework_break("R-CAN-53", text);
+        call.framework_break("R-CAN-53", &request.explain(text));
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     }
     Ok(())
@@ -42,7 +42,7 @@ pub fn forward(call: &Call, request: &Ref<Request>, target: &Ref<Queue>) -> Resu
             );
         }
         // R-CHK-22
-        call.framework_break("R-REQ-97", text);
+        call.framework_break("R-REQ-97", &request.explain(text));
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     };
     may_hand_over(call, request)?;
@@ -61,7 +61,7 @@ pub fn forward(call: &Call, request: &Ref<Request>, target: &Ref<Queue>) -> Resu
             );
         }
         // R-CHK-21
-        call.framework_break("R-REQ-87", text);
+        call.framework_break("R-REQ-87", &request.explain(text));
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     }
     hand_over(&source, request, target)
@@ -94,12 +94,12 @@ pub(super) fn enqueue(request: &Ref<Request>, target: &Ref<Queue>) -> Result<(),
 pub fn requeue(call: &Call, request: &Ref<Request>) -> Result<(), NtStatus> {
     let Some(queue) = request.queue() else {
         // R-CHK-15
-        call.framework_break("R-REQ-81", "the request is in no queue");
+        call.framework_break("R-REQ-81", &request.explain("the request is in no queue"));
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     };
     if queue.dispatching() != Dispatching::Manual {
         // R-CHK-16
-        call.framework_break("R-REQ-80", "the queue is not manual");
+        call.framework_break("R-REQ-80", &request.explain("the queue is not manual"));
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     }
     may_hand_over(call, request)?;
@@ -117,7 +117,7 @@ pub fn mark_cancelable(
     let Some(queue) = request.queue() else {
         // R-CAN-21; a created request is never in a queue (R-CAN-90, R-TGT-112)
         // R-CHK-15
-        call.framework_break("R-CAN-21", "the request is in no queue");
+        call.framework_break("R-CAN-21", &request.explain("the request is in no queue"));
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     };
     request.require_owned(call)?;
@@ -131,7 +131,7 @@ pub fn mark_cancelable(
             );
         }
         // R-CHK-12
-        call.framework_break("R-CAN-20", text);
+        call.framework_break("R-CAN-20", &request.explain(text));
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     }
     cancel::mark(&queue, request, callback, fail_if_canceled)
@@ -142,7 +142,7 @@ pub fn unmark_cancelable(call: &Call, request: &Ref<Request>) -> Result<(), NtSt
     let Some(queue) = request.queue() else {
         // R-CAN-32, R-REQ-97
         // R-CHK-15
-        call.framework_break("R-CAN-32", "the request is in no queue");
+        call.framework_break("R-CAN-32", &request.explain("the request is in no queue"));
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     };
     request.require_owned(call)?;
@@ -156,7 +156,7 @@ pub fn unmark_cancelable(call: &Call, request: &Ref<Request>) -> Result<(), NtSt
             );
         }
         // R-CHK-13
-        call.framework_break("R-CAN-33", text);
+        call.framework_break("R-CAN-33", &request.explain(text));
         return Err(NtStatus::INVALID_DEVICE_REQUEST);
     }
     cancel::unmark(&queue, request)

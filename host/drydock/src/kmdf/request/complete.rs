@@ -51,14 +51,14 @@ fn may_complete(call: &Call, request: &Ref<Request>, status: NtStatus) -> bool {
         if !call.verifier() {
             stop("R-REQ-26", text);
         }
-        call.framework_break("R-REQ-26", text);
+        call.framework_break("R-REQ-26", &request.explain(text));
         return false;
     }
     if request.is_created() && !completable {
         // R-CAN-91
         let text = "a created request is deleted, never completed";
         // R-CHK-20
-        call.framework_break("R-REQ-27", text);
+        call.framework_break("R-REQ-27", &request.explain(text));
         if !call.verifier() {
             stop("R-REQ-27", text);
         }
@@ -86,7 +86,7 @@ fn may_complete(call: &Call, request: &Ref<Request>, status: NtStatus) -> bool {
                 stop("R-REQ-24", text);
             }
             // R-CHK-17
-            call.framework_break("R-REQ-23", text);
+            call.framework_break("R-REQ-23", &request.explain(text));
             request.disarm();
         }
         Cancelability::Due(_) => {
@@ -95,7 +95,7 @@ fn may_complete(call: &Call, request: &Ref<Request>, status: NtStatus) -> bool {
                 stop("R-CAN-31", text);
             }
             // R-CHK-18
-            call.framework_break("R-REQ-25", text);
+            call.framework_break("R-REQ-25", &request.explain(text));
         }
         Cancelability::No | Cancelability::Called => {}
     }

@@ -139,7 +139,7 @@ impl Ref<Request> {
             verify::violation("R-REQ-07", self.explain(&format!("{}: {text}", call.name)));
         }
         // R-CHK-10 and R-CHK-11
-        call.framework_break("R-REQ-06", &text);
+        call.framework_break("R-REQ-06", &self.explain(&text));
         Err(NtStatus::INVALID_DEVICE_REQUEST)
     }
 
@@ -160,7 +160,7 @@ impl Ref<Request> {
         if !call.verifier() {
             verify::violation("R-OBJ-70", self.explain(&format!("{}: {text}", call.name)));
         }
-        call.framework_break(statement, text);
+        call.framework_break(statement, &self.explain(text));
         Err(NtStatus::INTERNAL_ERROR)
     }
 }
