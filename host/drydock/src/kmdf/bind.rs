@@ -37,6 +37,7 @@ pub struct Binding {
     tag: u32,
     minor: u32,
     verifier: bool,
+    down_level: bool,
     globals: u64,
     driver_object: u64,
     registry_path: String,
@@ -56,7 +57,9 @@ impl Binding {
         let binding: &'static Self = Box::leak(Box::new(Self {
             tag,
             minor,
-            verifier: verify::settings().verifier_on || verifier_in_registry(&registry_path),
+            verifier: verify::settings().verifier_on || in_registry(&registry_path, "VerifierOn"),
+            down_level: verify::settings().down_level
+                || in_registry(&registry_path, "VerifyDownLevel"),
             globals,
             driver_object,
             registry_path,
@@ -94,7 +97,7 @@ impl Binding {
     /// Version-gated checks of KMDF 1.`minor` apply: the driver is built for it, or checks extend to older drivers
     /// (R-CHK-01, VerifyDownLevel).
     pub fn checks_of(&self, minor: u32) -> bool {
-        self.minor >= minor || verify::settings().down_level
+        self.minor >= minor || self.down_level
     }
 
     /// Address of the DRIVER_OBJECT.
@@ -128,11 +131,10 @@ impl Binding {
     }
 }
 
-/// `VerifierOn` below the service's `Parameters\\Wdf` key (R-CHK-01).
-fn verifier_in_registry(service: &str) -> bool {
+/// Whether a switch below the service's `Parameters\\Wdf` key is on (R-CHK-01).
+fn in_registry(service: &str, switch: &str) -> bool {
     let key = format!("{service}\\Parameters\\Wdf");
-    nt::registry::query(&key, "VerifierOn")
-        .is_ok_and(|value| value.data.iter().any(|byte| *byte != 0))
+    nt::registry::query(&key, switch).is_ok_and(|value| value.data.iter().any(|byte| *byte != 0))
 }
 
 fn tag_of(name: &str) -> u32 {

@@ -170,6 +170,30 @@ rusty_fork_test! {
         assert_eq!(breaks.take(), ["R-QUE-91"]);
     }
 
+    /// R-CHK-01: a check that came with 1.11 is not made for a driver built for 1.9.
+    #[test]
+    fn a_newer_check_is_not_made_for_an_older_driver() {
+        built_for_1_9();
+        watch(true);
+        let (_bench, found, other) = found_beside_another_queue();
+        let (status, _) = out(|out| wdf_status("WdfIoQueueRetrieveFoundRequest", &[other, found, out]));
+        assert_eq!(status, NtStatus::NOT_FOUND);
+    }
+
+    /// R-CHK-01, R-QUE-99: VerifyDownLevel in the registry extends such checks to older drivers.
+    #[test]
+    fn verify_down_level_makes_newer_checks_for_an_older_driver() {
+        expect_bug_check(|parameters| matches!(parameters, [6, 5, _, _]));
+        built_for_1_9();
+        watch(true);
+        let service = r"\Registry\Machine\System\CurrentControlSet\Services\Bench\Parameters\Wdf";
+        registry::create(service);
+        registry::set(service, registry::Value::dword("VerifyDownLevel", 1)).expect("the key is there");
+        let (_bench, found, other) = found_beside_another_queue();
+        let _ = out(|out| wdf_status("WdfIoQueueRetrieveFoundRequest", &[other, found, out]));
+        panic!("the request was looked for in the wrong queue");
+    }
+
     /// R-CHK-27, R-CHK-28, R-TGT-52, R-TGT-53, R-REQ-41, R-TGT-90
     #[test]
     fn a_send_that_cannot_be_is_refused_and_says_why() {
@@ -359,4 +383,24 @@ rusty_fork_test! {
         assert_eq!(pending.wait().status, NtStatus::SUCCESS);
         assert!(breaks.take().iter().all(|id| id == "R-QUE-84"));
     }
+}
+
+/// A request found in the default queue, and another manual queue of the device.
+fn found_beside_another_queue() -> (Bench, u64, u64) {
+    let other = Cell::default();
+    let own = Cell::default();
+    let (made, default) = (other.clone(), own.clone());
+    let bench = Bench::control(move |device| {
+        let spec = QueueSpec {
+            default: true,
+            ..MANUAL
+        };
+        default.set(queue(device, spec));
+        made.set(queue(device, MANUAL));
+    });
+    start(&bench.open(), read(1));
+    let (status, found) =
+        out(|out| wdf_status("WdfIoQueueFindRequest", &[own.get(), 0, 0, 0, out]));
+    assert_eq!(status, NtStatus::SUCCESS);
+    (bench, found, other.get())
 }

@@ -87,7 +87,7 @@ fn require_not_elsewhere(call: &Call, queue: &Ref<Queue>, tag: &Ref<Request>) {
     let elsewhere = tag.queue().filter(|other| other.handle() != queue.handle());
     if let Some(other) = elsewhere
         && waits
-        && call.binding.minor() >= 11
+        && call.binding.checks_of(11)
     {
         verify::bug_check(
             WDF_VIOLATION,
