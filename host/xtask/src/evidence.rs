@@ -11,19 +11,23 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use ferry_abi::{
+    guid::{Guid, PIER_INTERFACE},
+    pier::{IOCTL_PIER_SET_LATENCY, Latency},
+};
 
 use crate::{
-    audit,
-    drivers::{DRIVERS, Image},
+    arch::Arch,
+    audit, c_drivers, c_image,
+    cross_cargo::Profile,
+    drivers::{self, BuildOptions, DRIVERS, Image},
+    kmdf::KmdfVersion,
     lint, package, process,
     project::Project,
 };
 
 /// Schedules explored per race: a few minutes on two cores.
 const SCHEDULES: &str = "20000";
-
-/// The interface by which programs open pier.
-const PIER: &str = "{9065a56c-841a-492d-93a6-993f24911b36}";
 
 /// What `evidence` is asked on the command line.
 #[derive(Debug, clap::Args)]
@@ -45,6 +49,7 @@ pub fn run(project: &Project, args: &Args) -> Result<()> {
         .certificate
         .clone()
         .unwrap_or_else(|| args.packages.join("ferry-test.cer"));
+    strangers(project)?;
     let mut record = String::from("# What these images went through on Linux\n\n");
     let images = adopt(project, &folders, &mut record)?;
 
@@ -92,6 +97,21 @@ pub fn run(project: &Project, args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// Builds what the scenarios load besides: other people's drivers, and our own for a newer KMDF, which are not in question.
+fn strangers(project: &Project) -> Result<()> {
+    let options = |kmdf| BuildOptions {
+        kmdf,
+        profile: Profile::Release,
+        arch: Arch::Amd64,
+    };
+    let newer = "1.31".parse().map_err(anyhow::Error::msg)?;
+    drivers::build(project, options(newer))?;
+    drivers::build_for_tests(project, options(KmdfVersion::DEFAULT), &[])?;
+    c_drivers::build(project, KmdfVersion::DEFAULT, &[])?;
+    c_image::build_conformance(project, KmdfVersion::DEFAULT)?;
+    Ok(())
+}
+
 /// Puts the packages' images where every test looks for images, and names them in the record by their hashes.
 fn adopt(project: &Project, folders: &[PathBuf], record: &mut String) -> Result<Vec<PathBuf>> {
     let images = project.images();
@@ -134,6 +154,9 @@ fn drydock_runs(images: &[PathBuf]) -> Vec<(String, Vec<String>)> {
             words(&["check", &ferry, "--over", &pier]),
         ),
     ];
+    // A request that pier answers inside its handler leaves nothing to race with.
+    let slow = slow_pier();
+    let interface = pier_interface();
     for race in ["cancel", "start-cancel", "close", "exit", "remove"] {
         let arguments = [
             "explore",
@@ -144,7 +167,9 @@ fn drydock_runs(images: &[PathBuf]) -> Vec<(String, Vec<String>)> {
             "--image",
             &ferry,
             "--open",
-            PIER,
+            &interface,
+            "--before",
+            &slow,
             "--request",
             "read:16",
             "--random",
@@ -156,4 +181,54 @@ fn drydock_runs(images: &[PathBuf]) -> Vec<(String, Vec<String>)> {
         ));
     }
     runs
+}
+
+/// The control that makes pier take five milliseconds, as drydock's command line wants it.
+fn slow_pier() -> String {
+    let latency = Latency::new(5, 0);
+    let fields = [
+        latency.header.size,
+        latency.header.version,
+        latency.milliseconds,
+        latency.reserved,
+    ];
+    let bytes: String = fields
+        .iter()
+        .flat_map(|field| field.to_le_bytes())
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("ioctl:{:#x}:{bytes}", IOCTL_PIER_SET_LATENCY.0)
+}
+
+/// The interface by which programs open pier, in braces.
+fn pier_interface() -> String {
+    let Guid {
+        data1,
+        data2,
+        data3,
+        data4,
+    } = PIER_INTERFACE;
+    let [a, b, rest @ ..] = data4;
+    let rest: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{{{data1:08x}-{data2:04x}-{data3:04x}-{a:02x}{b:02x}-{rest}}}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_open_pier_by_the_guid_its_inf_and_driver_use() {
+        assert_eq!(pier_interface(), "{9065a56c-841a-492d-93a6-993f24911b36}");
+    }
+
+    #[test]
+    fn a_slow_pier_is_asked_for_with_size_version_and_time() {
+        assert!(
+            slow_pier().starts_with("ioctl:0x22a440:10000000"),
+            "{}",
+            slow_pier()
+        );
+        assert!(slow_pier().ends_with("0500000000000000"), "{}", slow_pier());
+    }
 }
