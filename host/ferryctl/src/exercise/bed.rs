@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use ferry_abi::ControlCode;
-use ferry_abi::control::{self, Stats};
+use ferry_abi::control::{self, PolicyKind, Stats};
 use ferry_abi::pier::{self, Fault};
 
 use crate::ferry::{self, Ferry, LIMIT};
@@ -199,6 +199,7 @@ impl<'a> Bed<'a> {
         ferry::pier::set_max_transfer(&*device, 0)?;
         ferry::pier::clear_fault(&*device)?;
         ferry::pier::set_boost(&*device, pier::DEFAULT_BOOST)?;
+        ferry.set_policy(self.filter, PolicyKind::Carried)?;
         let outstanding = self.pier_state()?.outstanding;
         // The request that asks may count itself.
         ensure!(outstanding <= 1, "pier still has {outstanding} requests");

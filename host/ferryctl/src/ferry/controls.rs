@@ -6,7 +6,8 @@ use ferry_abi::ControlCode;
 use ferry_abi::control::{
     self, Abort, Aborted, Action, Delay, Device as Entry, Histogram, HistogramSelect, Hold,
     InFlight, Info, Limit, Measure, Observe, PolicyKind, Probe, Probed, Release, Released, Rule,
-    RuleAdded, RuleEntry, RulesClear, Select, SetPolicy, Settings, Split, Stats, Timeout,
+    RuleAdded, RuleEntry, RuleRemove, RulesClear, Select, SetPolicy, Settings, Split, Stats,
+    Timeout,
 };
 use zerocopy::IntoBytes;
 
@@ -190,6 +191,16 @@ impl Ferry {
         rule.matching = control::matching::OWN_PROCESS;
         with(&mut rule);
         self.add_rule(&rule)
+    }
+
+    /// Ends one rule of this handle.
+    ///
+    /// # Errors
+    /// The control failed.
+    pub fn remove_rule(&self, device: u32, id: u32) -> Result<()> {
+        let remove = RuleRemove::new(device, id);
+        let code = control::IOCTL_FERRY_RULE_REMOVE;
+        self.tell(code, remove.as_bytes(), "remove a rule")
     }
 
     /// The rules in force, in the order they are tried.

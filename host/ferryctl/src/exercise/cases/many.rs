@@ -109,7 +109,7 @@ fn counters(bed: &Bed<'_>) -> Result<()> {
     let forwarded = after.forwarded - before.forwarded;
     ensure!(forwarded == 15, "ferry counted {forwarded} forwarded of 15");
     let presented = after.reads + after.writes + after.controls + after.internal;
-    let ended = after.completed + after.canceled + after.failed;
+    let ended = after.completed + after.canceled + after.failed + after.forgotten;
     ensure!(
         presented == ended + after.in_flight,
         "{presented} were presented, {ended} ended and {} are in flight",

@@ -8,11 +8,15 @@ mod control;
 mod delay;
 mod hold;
 mod many;
+mod observe;
 mod process;
 mod receive;
 mod refuse;
+mod rules;
+mod send;
 mod sender;
 mod showcase;
+mod split;
 
 use super::Case;
 
@@ -24,9 +28,13 @@ pub const ALL: &[&[Case]] = &[
     access::CASES,
     receive::CASES,
     complete::CASES,
+    send::CASES,
     hold::CASES,
     delay::CASES,
     cancel::CASES,
+    rules::CASES,
+    split::CASES,
+    observe::CASES,
     many::CASES,
     process::CASES,
     showcase::CASES,

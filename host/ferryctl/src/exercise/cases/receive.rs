@@ -1,19 +1,26 @@
 //! How requests reach a driver, and that a request stays the same on its way.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::ensure;
-use ferry_abi::control::ops;
+use anyhow::{Context, ensure};
+use ferry_abi::control::{EventKind, ops};
 use ferry_abi::pier::{self, action};
 
 use super::super::Case;
 use super::super::bed::{
     self, Bed, ended, finish, finish_all, pattern, still_pending, transferred,
 };
+use crate::observe::Stream;
 use crate::platform::Result;
 use crate::status::Status;
 
 pub const CASES: &[Case] = &[
+    Case {
+        name: "own/one-request-all-the-way",
+        shows: "a request that is held, released, sent and answered late is the same request in every place",
+        run: one_request,
+    },
     Case {
         name: "receive/parallel",
         shows: "pier is given a read while it still has another one",
@@ -30,6 +37,51 @@ pub const CASES: &[Case] = &[
         run: manual,
     },
 ];
+
+/// No case waits for this.
+const LONG: Duration = Duration::from_secs(60);
+
+fn one_request(bed: &Bed<'_>) -> Result<()> {
+    let mut stream = Stream::open(bed.platform, bed.filter)?;
+    let (ferry, device) = (bed.ferry()?, bed.open()?);
+    ferry.hold(bed.filter, ops::READ, LONG)?;
+    bed.latency(Duration::from_millis(20))?;
+    let read = bed::read(&*device, 512, 64)?;
+    bed.until_held(&ferry, 1)?;
+    ferry.release(bed.filter, 0)?;
+    transferred(&finish(read)?, 64, "the read")?;
+    let (mut seen, mut numbers) = (Vec::new(), BTreeSet::new());
+    while seen.last() != Some(&EventKind::Completed.code()) {
+        let batch = stream
+            .next(bed::SOON)?
+            .context("no event tells of the end of the read")?;
+        for event in batch.events.iter().filter(|event| event.op == ops::READ) {
+            seen.push(event.kind);
+            numbers.insert((event.request, event.handle));
+            ensure!(
+                (event.offset, event.length) == (512, 64),
+                "an event speaks of another request: offset {}, length {}",
+                event.offset,
+                event.length
+            );
+        }
+    }
+    ensure!(
+        numbers.len() == 1,
+        "the request had several numbers or handles: {numbers:?}"
+    );
+    let whole = [
+        EventKind::Arrived,
+        EventKind::Held,
+        EventKind::Sent,
+        EventKind::Completed,
+    ];
+    ensure!(
+        seen == whole.map(EventKind::code),
+        "the events were of kinds {seen:?}, not arrived, held, sent, completed"
+    );
+    Ok(())
+}
 
 fn parallel(bed: &Bed<'_>) -> Result<()> {
     let device = bed.open()?;
