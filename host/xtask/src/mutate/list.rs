@@ -32,12 +32,15 @@ pub struct Mutation {
     mutated: String,
 }
 
+/// A place in a file, and the numbers of the mutations there, from 1 in the order of the list.
+type Place = (Range<usize>, Vec<usize>);
+
 /// All mutations, with their places.
 #[derive(Debug)]
 pub struct List {
     mutations: Vec<Mutation>,
-    /// Per file: the places, and the numbers of the mutations there, from 1 in the order of the list.
-    places: BTreeMap<String, Vec<(Range<usize>, Vec<usize>)>>,
+    /// By file.
+    places: BTreeMap<String, Vec<Place>>,
 }
 
 impl List {
@@ -55,7 +58,7 @@ impl List {
 
     fn place(mutations: Vec<Mutation>, read: impl Fn(&str) -> Result<String>) -> Result<Self> {
         let mut sources = BTreeMap::new();
-        let mut places: BTreeMap<String, Vec<(Range<usize>, Vec<usize>)>> = BTreeMap::new();
+        let mut places: BTreeMap<String, Vec<Place>> = BTreeMap::new();
         let mut lost = Vec::new();
         for (index, mutation) in mutations.iter().enumerate() {
             let number = index + 1;
