@@ -127,7 +127,7 @@ super::codes! {
 }
 
 layout! {
-    /// One request in flight. Only requests that arrived while their device was observed have an entry, and at most 256 per device at once.
+    /// One request in flight. Only requests that arrived while their device was observed have an entry, and at most 512 per device at once.
     InFlight, 80 {
         /// Number of the request on its device.
         request: u64,
