@@ -42,6 +42,7 @@ mod settings;
 mod skip;
 mod split;
 mod stats;
+mod telemetry;
 mod watch;
 
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -85,6 +86,10 @@ impl Context for Ferry {
 }
 
 impl Driver for Ferry {
+    fn provider() -> Option<&'static wdf::trace::Provider> {
+        Some(telemetry::provider())
+    }
+
     fn start(cx: &mut Cx<'_, Setup>) -> Result<Self, Status> {
         Ok(Self {
             registry: WaitLock::new(Registry::new())?,

@@ -14,7 +14,7 @@ use wdf::{
 };
 use zerocopy::{FromZeros, transmute};
 
-use crate::{Ferry, device::Crossing, passage::Passage, rules::Question};
+use crate::{Ferry, device::Crossing, passage::Passage, rules::Question, telemetry};
 
 /// Requests that can be in the table at once.
 const SLOTS: usize = 512;
@@ -259,6 +259,7 @@ fn publish(
         reserved: 0,
         reserved2: 0,
     };
+    telemetry::request(&event);
     if ferry.events.push(cx, event) {
         device.pump.wake();
     }

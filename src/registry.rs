@@ -9,7 +9,6 @@ use wdf::{
     clock::{Instant, Span},
     cx::{Cx, Locked},
     device::{ControlDevice, Device},
-    trace,
 };
 
 use crate::{
@@ -17,6 +16,7 @@ use crate::{
     control::{self, Desk},
     device::Crossing,
     events::OBSERVERS,
+    telemetry,
 };
 
 /// Filter devices a controller can name. More than these are carried, but not controlled: nothing is allocated for them.
@@ -60,10 +60,12 @@ impl Registry {
         let id = device.id;
         observe(&device, self.everywhere, true);
         match self.devices.iter_mut().find(|place| place.is_none()) {
-            Some(place) => *place = Some(device),
-            None => trace!(
-                "ferry: device {id} is carried but cannot be controlled: {ROOM} others are there"
-            ),
+            Some(place) => {
+                *place = Some(device);
+                telemetry::device_started(id.get(), true);
+            }
+            // Carried, and no more.
+            None => telemetry::device_started(id.get(), false),
         }
         _ = self.make_control(cx, ferry);
     }
@@ -78,7 +80,7 @@ impl Registry {
         if self.desk.is_none() && self.filters != 0 {
             match control::create(cx) {
                 Ok(desk) => self.desk = Some(desk),
-                Err(status) => trace!("ferry: no control device: {status}"),
+                Err(status) => telemetry::no_control(status),
             }
         }
         let lacks = self.desk.is_none() && self.filters != 0;
@@ -98,6 +100,7 @@ impl Registry {
                 *place = None;
             }
         }
+        telemetry::device_gone(id.get());
         self.filters = self.filters.saturating_sub(1);
         self.close_up(cx);
         self.desk().filter(|_| self.filters == 0)
@@ -229,6 +232,7 @@ impl Crossing {
             .any(|rule| ends(&rule) && rule.action == delay);
         let ended = rules.end(cx, ends);
         if ended != 0 {
+            telemetry::rules_ended(self.id.get(), ended);
             self.attention.set(attention::RULES, rules.count() != 0);
             if delays {
                 self.make_due(cx);

@@ -17,7 +17,7 @@ use wdf::{
 };
 
 use super::answer::{find, input, invalid, nothing, optional, output, several};
-use crate::{attention, device::Crossing, registry::Registry, rules::Owner};
+use crate::{attention, device::Crossing, registry::Registry, rules::Owner, telemetry};
 
 pub(super) fn add<'r>(
     registry: &Registry,
@@ -39,6 +39,7 @@ pub(super) fn add<'r>(
         return Err(Status::BUFFER_TOO_SMALL);
     }
     let id = device.shelf.rules.add(cx, &rule, owner)?;
+    telemetry::rule_added(&rule, id);
     device.attention.set(attention::RULES, true);
     output(buffer, &RuleAdded::new(id, 0))
 }
