@@ -194,6 +194,10 @@ impl<'a> Bed<'a> {
     pub fn settle(&self) -> Result<()> {
         let ferry = self.ferry()?;
         self.until_in_flight(&ferry, 0)?;
+        // The handles of the case are closed, and their rules end with them.
+        self.until(&ferry, "the end of the case's rules", |entry| {
+            entry.rules == 0
+        })?;
         let device = self.open()?;
         ferry::pier::set_latency(&*device, Duration::ZERO)?;
         ferry::pier::set_max_transfer(&*device, 0)?;

@@ -199,7 +199,10 @@ fn hits(
         rule.status = DEVICE_ERROR;
         with(rule);
     })?;
-    Ok(bed::run(&*bed.open()?, operation)?.status == Status::IO_DEVICE_ERROR)
+    let failed = bed::run(&*bed.open()?, operation)?.status == Status::IO_DEVICE_ERROR;
+    // Not dropped: the rule must have ended before the next one is set.
+    ferry.device.close()?;
+    Ok(failed)
 }
 
 fn conditions(bed: &Bed<'_>) -> Result<()> {
@@ -293,7 +296,10 @@ fn probability(bed: &Bed<'_>) -> Result<()> {
         ferry.rule(bed.filter, ops::READ, Action::Fail, |rule| {
             (rule.status, rule.probability, rule.seed) = (DEVICE_ERROR, CERTAIN / 2, seed);
         })?;
-        failing(bed, 64)
+        let failed = failing(bed, 64)?;
+        // Not dropped: the rule must have ended before the next one is set.
+        ferry.device.close()?;
+        Ok(failed)
     };
     let (one, again, other) = (once(7)?, once(7)?, once(8)?);
     ensure!(one == again, "the same seed made other reads fail");
