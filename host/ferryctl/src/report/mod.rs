@@ -99,7 +99,9 @@ pub fn run(platform: &dyn Platform, out: Output, options: &cli::Report) -> Resul
 
 /// What happened between two looks.
 fn moved(before: &Stats, after: &Stats) -> Vec<(&'static str, u64)> {
-    let rows: [(&str, fn(&Stats) -> u64); 13] = [
+    /// A counter's name, and how to read it.
+    type Row = (&'static str, fn(&Stats) -> u64);
+    let rows: [Row; 13] = [
         ("reads", |s| s.reads),
         ("writes", |s| s.writes),
         ("controls", |s| s.controls),

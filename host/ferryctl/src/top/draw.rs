@@ -297,9 +297,9 @@ fn in_flight(frame: &mut Frame<'_>, area: Rect, shown: &Watched) {
         Constraint::Min(11),
         Constraint::Length(7),
     ];
-    let cells = ["request", "op", "place"].map(|name| Cell::from(name));
+    let cells = ["request", "op", "place"].map(Cell::from);
     let right = ["age", "bytes"].map(|name| Cell::from(Line::from(name).right_aligned()));
-    let rest = ["where", "process"].map(|name| Cell::from(name));
+    let rest = ["where", "process"].map(Cell::from);
     let header = Row::new(
         cells
             .into_iter()
