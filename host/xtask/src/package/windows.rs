@@ -198,7 +198,7 @@ mod tests {
         let newest = root.join("bin/10.0.26100.0");
         assert_eq!(found[..2], [newest.join("x64"), newest.join("x86")]);
         assert_eq!(found.len(), 4);
-        assert_eq!(kit_folders(Path::new("nowhere")), [PathBuf::new(); 0]);
+        assert!(kit_folders(Path::new("nowhere")).is_empty());
     }
 
     #[test]
