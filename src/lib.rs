@@ -43,9 +43,11 @@ mod skip;
 mod split;
 mod stats;
 mod telemetry;
+mod wakes;
 mod watch;
 
-use core::sync::atomic::{AtomicBool, Ordering};
+// `wakes` counts on `atomic`: here the machine's, under loom its own.
+use core::sync::atomic::{self, AtomicBool, Ordering};
 
 use wdf::{
     Status,

@@ -3,7 +3,7 @@
 //! Alarm, controls and handlers only wake it. A request that completes inside a send wakes nothing: the loops in [`hold::drain`],
 //! [`delay::drain`], [`limit::drain`] and [`split::drain`] go on, so the stack does not grow with what waits.
 
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::Ordering;
 
 use wdf::{
     Status,
@@ -12,21 +12,11 @@ use wdf::{
     work_item::WorkItem,
 };
 
-use crate::{Ferry, delay, device::Crossing, hold, limit, split, watch};
+use crate::{Ferry, delay, device::Crossing, hold, limit, split, wakes::Wakes, watch};
 
-/// Not scheduled.
-const IDLE: u8 = 0;
-/// Scheduled or running, and it has seen everything so far.
-const RUNNING: u8 = 1;
-/// Scheduled or running, with something to look at since.
-const AGAIN: u8 = 2;
-
-/// Wakes and serialises the runs.
-///
-/// The work item is enqueued on the way from IDLE only, and only the run goes back to IDLE: two runs never overlap, although the
-/// framework would let them.
+/// Wakes and serialises the runs: two never overlap, although the framework would let them.
 pub(crate) struct Pump {
-    state: AtomicU8,
+    wakes: Wakes,
     work: WorkItem,
 }
 
@@ -36,14 +26,14 @@ impl Pump {
         device: &NewDevice<'_, Crossing, R>,
     ) -> Result<Self, Status> {
         Ok(Self {
-            state: AtomicU8::new(IDLE),
+            wakes: Wakes::default(),
             work: WorkItem::new(cx, device, run)?,
         })
     }
 
     /// Has the device looked at soon. IRQL <= `DISPATCH_LEVEL`.
     pub(crate) fn wake(&self) {
-        if self.state.swap(AGAIN, Ordering::AcqRel) == IDLE {
+        if self.wakes.wake() {
             self.work.enqueue();
         }
     }
@@ -58,7 +48,7 @@ pub(crate) fn alarm(cx: &mut Cx<'_, TimerTick>, device: &Device<Crossing>) {
 /// The work item.
 fn run(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) {
     loop {
-        device.pump.state.store(RUNNING, Ordering::Release);
+        device.pump.wakes.look();
         split::drain(cx, device);
         // Held last: what waits there may wait for the others of its handle.
         let next = [
@@ -73,12 +63,7 @@ fn run(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) {
         if let Some(due) = next {
             device.alarm.ask(cx, due);
         }
-        if device
-            .pump
-            .state
-            .compare_exchange(RUNNING, IDLE, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
-        {
+        if device.pump.wakes.rest() {
             return;
         }
     }
