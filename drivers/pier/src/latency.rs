@@ -94,6 +94,10 @@ pub(crate) fn over(cx: &mut Cx<'_, TimerTick>, port: &Device<Port>) {
 }
 
 /// `EvtDeviceSelfManagedIoRestart`: the queues deliver again (R-DEV-60); what became due meanwhile is late.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the callback's signature: others may fail"
+)]
 pub(crate) fn awake(cx: &mut Cx<'_, Pnp>, port: &Device<Port>) -> Result<(), Status> {
     port.alarm.ask(cx, Instant::now());
     Ok(())

@@ -17,7 +17,7 @@ const PATIENCE: Timeout = Timeout::milliseconds(match NonZeroU32::new(60_000) {
     Some(milliseconds) => milliseconds,
     None => NonZeroU32::MIN,
 });
-/// pier's METHOD_BUFFERED echo.
+/// `IOCTL_PIER_ECHO`.
 const ECHO: u32 = 0x22 << 16 | 3 << 14 | 0x900 << 2;
 /// `FileStandardInformation`.
 const STANDARD: i32 = 5;
