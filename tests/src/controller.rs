@@ -30,7 +30,6 @@ impl Session {
     }
 
     /// `IOCTL_FERRY_RULE_ADD`; how it ended.
-    #[must_use]
     pub fn try_add(&self, rule: &Rule) -> NtStatus {
         self.ioctl(
             control::IOCTL_FERRY_RULE_ADD,
@@ -41,7 +40,6 @@ impl Session {
     }
 
     /// `IOCTL_FERRY_RULE_REMOVE`; how it ended.
-    #[must_use]
     pub fn remove(&self, rule: u32) -> NtStatus {
         let remove = RuleRemove::new(self.device().id, rule);
         self.ioctl(control::IOCTL_FERRY_RULE_REMOVE, remove.as_bytes(), 0)
