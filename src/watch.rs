@@ -88,7 +88,8 @@ pub(crate) fn answer_all(cx: &mut Cx<'_, impl CanComplete + Passive>, ferry: &Fe
         return;
     }
     loop {
-        ring.gate.store(RUNNING, Ordering::Release);
+        // Not a store: what a wake before this was about must be seen below.
+        ring.gate.swap(RUNNING, Ordering::AcqRel);
         let wanted = |found: &Found| {
             found
                 .context::<Waiting>()
