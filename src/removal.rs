@@ -29,6 +29,8 @@ pub(crate) fn handle_closed(
 pub(crate) fn flush(cx: &mut Cx<'_, Pnp>, device: &Device<Crossing>) {
     // Before anything is flushed: whoever puts something down after this looks again and wakes the pump.
     device.attention.set(attention::LEAVING, true);
+    // A pump or handler that is on its way may still ask for a moment: the timer goes with the device.
+    device.alarm.close(cx);
     device.held.purge(cx);
     device.backlog.purge(cx);
     delay::flush(cx, device);

@@ -420,6 +420,8 @@ fn compare(lower: &Lower) {
     let between = run(lower, &["c/toaster.sys"], None, &list);
     let compared: &[(&Seen, &[&str], Option<PolicyKind>)] = &[
         (&alone, &["ferry.sys"], None),
+        (&alone, &["ferry.sys"], Some(PolicyKind::SendAndForget)),
+        (&alone, &["ferry.sys"], Some(PolicyKind::Bypass)),
         (&alone, &["ferry.sys", "ferry.sys"], None),
         (&between, &["ferry.sys", "c/toaster.sys"], None),
         (&between, &["c/toaster.sys", "ferry.sys"], None),

@@ -34,7 +34,7 @@ fn counts(file: &Session) -> Vec<u32> {
 }
 
 rusty_fork_test! {
-    /// R-TGT-30 to R-TGT-33: formats with memory of the driver's own. R-REQ-96: whoever made a request deletes it; the leak report says so.
+    /// R-TGT-30: formats with memory of the driver's own. R-TGT-32: a request that is sent again is formatted again. R-REQ-96: whoever made a request deletes it; the leak report says so.
     #[test]
     fn requests_of_the_drivers_own_are_made_formatted_sent_and_deleted() {
         let bed = Bed::of(STACK);
@@ -84,7 +84,7 @@ rusty_fork_test! {
         bed.end();
     }
 
-    /// R-CAN-11 to R-CAN-13: forwarded or put back, told of through EvtIoCanceledOnQueue if the queue has it, else ended by the framework.
+    /// R-CAN-11, R-CAN-12: forwarded or put back, told of through EvtIoCanceledOnQueue if the queue has it, else ended by the framework.
     #[test]
     fn a_request_that_waits_in_a_queue_is_canceled_with_and_without_being_told_of() {
         let bed = Bed::of(STACK);

@@ -9,4 +9,5 @@ pub fn give(r: Request<'_, Write>) {
     hand_over(r); //~ E0277
     //~^ ERROR: `*mut ()` cannot be sent between threads safely
     //~^^ ERROR: `*mut WDFREQUEST__` cannot be sent between threads safely
+    //~^^^ ERROR: `NonNull<request::cell::Cell>` cannot be sent between threads safely
 }

@@ -166,10 +166,20 @@ where
 
 /// A timer that goes off at the earliest of the moments asked for.
 ///
-/// Moments are only ever asked for under its lock, so that a later one cannot push an earlier one away.
+/// Moments are only ever asked for under its lock, so that a later one cannot push an earlier one away. A driver that asks from its request
+/// handlers, work items or the ring itself ends the alarm with [`close`](Self::close) while its device is being removed: a timer that is
+/// being deleted must not be started (R-CHK-36), and such a caller cannot know.
 pub struct Alarm {
     timer: Timer,
-    next: SpinLock<Instant>,
+    next: SpinLock<Next>,
+}
+
+/// What an alarm waits for.
+struct Next {
+    /// When it goes off.
+    due: Instant,
+    /// It never goes off again.
+    closed: bool,
 }
 
 impl Alarm {
@@ -187,15 +197,18 @@ impl Alarm {
     {
         Ok(Self {
             timer: Timer::new(cx, device, ring)?,
-            next: SpinLock::new(Instant::NEVER)?,
+            next: SpinLock::new(Next {
+                due: Instant::NEVER,
+                closed: false,
+            })?,
         })
     }
 
-    /// Goes off at `due`, or earlier if that was asked for already. IRQL <= `DISPATCH_LEVEL`.
+    /// Goes off at `due`, or earlier if that was asked for already; never once it is closed. IRQL <= `DISPATCH_LEVEL`.
     pub fn ask(&self, cx: &mut Cx<'_, impl Place>, due: Instant) {
         self.next.with(cx, |next| {
-            if due < *next {
-                *next = due;
+            if due < next.due && !next.closed {
+                next.due = due;
                 self.timer.start(due.since(Instant::now()));
             }
         });
@@ -203,6 +216,15 @@ impl Alarm {
 
     /// It went off: nothing is asked for any more.
     pub fn rang(&self, cx: &mut Cx<'_, impl Place>) {
-        self.next.with(cx, |next| *next = Instant::NEVER);
+        self.next.with(cx, |next| next.due = Instant::NEVER);
+    }
+
+    /// Nothing is asked for any more, from whatever thread: the device is being removed. Call it in `EvtDeviceSelfManagedIoFlush`, which comes
+    /// before the device and its timers are deleted. Stands for `WdfTimerStop(FALSE)`; a ring that has begun goes on. IRQL <= `DISPATCH_LEVEL`.
+    pub fn close(&self, cx: &mut Cx<'_, impl Place>) {
+        self.next.with(cx, |next| {
+            next.closed = true;
+            self.timer.stop();
+        });
     }
 }

@@ -108,7 +108,11 @@ pub(crate) fn add<'i>(
     init.io_type(IoType::Direct);
     init.in_caller_context(in_caller_context);
     init.files(Files::new(handle::opened).cleanup(handle::closing));
-    init.pnp(PnpCallbacks::new().self_managed_io_restart(latency::awake));
+    init.pnp(
+        PnpCallbacks::new()
+            .self_managed_io_restart(latency::awake)
+            .self_managed_io_flush(latency::close),
+    );
     let device = init.create::<Port>(cx)?;
     device.interface(
         cx,

@@ -103,6 +103,11 @@ pub(crate) fn awake(cx: &mut Cx<'_, Pnp>, port: &Device<Port>) -> Result<(), Sta
     Ok(())
 }
 
+/// `EvtDeviceSelfManagedIoFlush`: the device is being removed. A ring that is under way asks for nothing more.
+pub(crate) fn close(cx: &mut Cx<'_, Pnp>, port: &Device<Port>) {
+    port.alarm.close(cx);
+}
+
 /// `EvtIoCanceledOnQueue`: a slow request was canceled, its handle closed, or the queue purged.
 pub(crate) fn canceled<'r>(
     cx: &mut Cx<'_, Cancel>,

@@ -27,6 +27,7 @@ const SOURCES: &[&str] = &[
     "drivers",
     "cross",
     "tests/drivers",
+    "tests/genuine-headers",
 ];
 
 /// Builds here and in a copy elsewhere, and compares the images.
