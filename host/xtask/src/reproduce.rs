@@ -86,7 +86,8 @@ fn source_files(root: &Path) -> Result<BTreeSet<PathBuf>> {
         .collect();
     while let Some(path) = open.pop() {
         if path.is_dir() {
-            if path.file_name().is_none_or(|n| n != "target") {
+            // Cargo marks its target folders; a module may be called so too.
+            if !path.join("CACHEDIR.TAG").exists() {
                 let inside = fs::read_dir(&path)?.map(|e| Ok(e?.path()));
                 open.extend(inside.collect::<Result<Vec<_>>>()?);
             }

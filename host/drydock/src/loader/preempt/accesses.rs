@@ -222,9 +222,9 @@ mod tests {
             contents,
             exceptions: 0..0,
             symbols: Symbols::default(),
-            code: Vec::from_iter([0x1000..0x2000]),
+            code: std::iter::once(0x1000..0x2000).collect(),
             sections: Vec::new(),
-            read_only: Vec::from_iter([0x2000..0x3000]),
+            read_only: std::iter::once(0x2000..0x3000).collect(),
         }
     }
 

@@ -198,7 +198,7 @@ mod tests {
             contents: vec![0; 0x3000],
             exceptions: 0..0,
             symbols: Symbols::of(symbols.to_vec()),
-            code: Vec::from_iter([0x1000..0x1100]),
+            code: std::iter::once(0x1000..0x1100).collect(),
             sections: Vec::new(),
             read_only: Vec::new(),
         })]
