@@ -21,6 +21,9 @@ pub(crate) const OBSERVED: u32 = 128;
 /// The device is going.
 pub(crate) const LEAVING: u32 = 256;
 
+/// The pump found no room below for something that is in no handle's order.
+pub(crate) const OWED: u32 = 512;
+
 /// What is to be looked at. While it is 0, a request costs its counters and nothing else.
 #[derive(Default)]
 pub(crate) struct Attention(AtomicU32);
@@ -36,9 +39,11 @@ impl Attention {
         self.0.load(Ordering::Acquire) & what != 0
     }
 
-    /// Whether all of `what` are.
-    pub(crate) fn has_all(&self, what: u32) -> bool {
-        self.0.load(Ordering::Acquire) & what == what
+    /// Whether somebody waits for room below.
+    pub(crate) fn wants_room(&self) -> bool {
+        const LIMITED: u32 = LIMIT | WAITING;
+        let set = self.0.load(Ordering::Acquire);
+        set & OWED != 0 || set & LIMITED == LIMITED
     }
 
     /// From now on it is, or is not.

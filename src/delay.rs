@@ -15,7 +15,8 @@ use wdf::{
 };
 
 use crate::{
-    device::Crossing, end, forward, observe, order::Waits, passage::Passage, rules::Verdict,
+    attention, device::Crossing, end, forward, limit::Admitted, observe, order::Waits,
+    passage::Passage, rules::Verdict,
 };
 
 /// The parked requests of a device.
@@ -190,6 +191,9 @@ pub(crate) fn drain(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) -> Option<
         flush(cx, device);
         return None;
     }
+    if device.attention.has(attention::OWED) {
+        device.attention.set(attention::OWED, false);
+    }
     let (kept, free) = (&device.parked.kept, &device.parked.free);
     let next = [
         due(cx, device, kept, Some(Waits::Delayed)),
@@ -203,7 +207,7 @@ pub(crate) fn drain(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) -> Option<
                 .is_some_and(|rule| !device.shelf.rules.lives(rule))
         };
         while !list.is_empty(cx)
-            && let Some(admitted) = device.admit_waiting(true)
+            && let Some(admitted) = admit(device)
         {
             let mut admitted = Some(admitted);
             let Some(token) = list.take_if(cx, ended) else {
@@ -216,7 +220,17 @@ pub(crate) fn drain(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) -> Option<
     next.into_iter().flatten().min()
 }
 
-fn give_back(device: &Crossing, admitted: &mut Option<crate::limit::Admitted>) {
+/// The right to send one. If there is none, the next request that comes back from below wakes the pump, whether a handle's order says that
+/// something waits or not.
+fn admit(device: &Crossing) -> Option<Admitted> {
+    device.admit_waiting(true).or_else(|| {
+        device.attention.set(attention::OWED, true);
+        // One may have come back in between.
+        device.admit_waiting(true)
+    })
+}
+
+fn give_back(device: &Crossing, admitted: &mut Option<Admitted>) {
     if let Some(unused) = admitted.take() {
         unused.give_back(device);
     }
@@ -235,7 +249,7 @@ fn due(
             return Some(due);
         }
         // No room below: the completion that makes some wakes the pump.
-        let mut admitted = Some(device.admit_waiting(true)?);
+        let mut admitted = Some(admit(device)?);
         match list.take_due(cx, Instant::now()) {
             Some(token) => resume(cx, device, token, &mut admitted, waits),
             None => give_back(device, &mut admitted),
@@ -248,7 +262,7 @@ fn resume(
     cx: &mut Cx<'_, Work>,
     device: &Device<Crossing>,
     token: wdf::request::Parked<Any>,
-    admitted: &mut Option<crate::limit::Admitted>,
+    admitted: &mut Option<Admitted>,
     waits: Option<Waits>,
 ) {
     token.unpark(cx, |cx, request| match (request, admitted.take()) {

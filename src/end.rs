@@ -75,7 +75,7 @@ pub(crate) fn returned(
     information: usize,
 ) {
     // A journey is free.
-    if device.attention.has(attention::WAITING) {
+    if device.attention.has(attention::WAITING | attention::OWED) {
         device.pump.wake();
     }
     observe::end(

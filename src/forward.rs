@@ -13,8 +13,7 @@ use wdf::{
 };
 
 use crate::{
-    attention, device::Crossing, end, limit::Admitted, observe, order::Waits, passage::Passage,
-    split,
+    device::Crossing, end, limit::Admitted, observe, order::Waits, passage::Passage, split,
 };
 
 /// Gets a request back from below on which nothing was noted.
@@ -78,11 +77,12 @@ impl OnDone<Any> for Tended {
 /// One is back from below. Counted before its completion, so that whoever saw that finds it counted.
 pub(crate) fn returned(device: &Crossing) {
     device.counters.completed.count();
-    // There is room for one that waits.
-    if device
-        .attention
-        .has_all(attention::LIMIT | attention::WAITING)
-    {
+    room_came(device);
+}
+
+/// There is room below for one more: the pump looks whether anything waits for it.
+fn room_came(device: &Crossing) {
+    if device.attention.wants_room() {
         device.pump.wake();
     }
 }
@@ -185,6 +185,8 @@ fn unsent<'r>(
     failed: SendFailed<'r, Any>,
 ) -> Disposition<'r> {
     device.counters.forwarded.uncount();
+    // Somebody may have found its room taken.
+    room_came(device);
     let status = unsent_status(device, failed.status);
     end::failed(cx.completing(), device, failed.request, status, None)
 }

@@ -1,11 +1,13 @@
 //! What is set beside the rules: in-flight limit and backlog, policies, abort (issue points 2 and 4).
 
+use std::time::{Duration, Instant};
+
 use drydock::nt::app::Op;
 use drydock::nt::status::NtStatus;
 use ferry_abi::Message;
 use ferry_abi::control::{
-    Action, IOCTL_FERRY_SETTINGS, IOCTL_FERRY_SPLIT, IOCTL_FERRY_TIMEOUT, Limit, PolicyKind, Rule,
-    Select, Settings, Split, Timeout, ops,
+    Action, IOCTL_FERRY_SETTINGS, IOCTL_FERRY_SPLIT, IOCTL_FERRY_TIMEOUT, Limit, Order, PolicyKind,
+    Rule, Select, Settings, Split, Timeout, ops,
 };
 use rusty_fork::rusty_fork_test;
 use scenarios::{Bed, Pending, Program, Session};
@@ -67,6 +69,32 @@ rusty_fork_test! {
         assert!(handles[5].cancel(&pending[5]));
         assert_eq!(pending[5].wait().status, NtStatus::CANCELLED);
         assert_eq!(ferry.stats().canceled, 1);
+        end(bed, handles, &pending, ferry);
+    }
+
+    /// What was delayed out of order waits for room like everything else, although no handle's order says that it waits: the request that comes
+    /// back from below makes it go.
+    #[test]
+    fn a_limit_lets_go_what_was_delayed_out_of_order() {
+        let bed = Bed::of(&["c/wdm-until-canceled.sys", "ferry.sys"]);
+        let program = Program::new();
+        let ferry = program.open_ferry();
+        ferry.limit(1);
+        let (mut handles, mut pending) = reads(&program, 1);
+        let _ = ferry.add(&Rule {
+            milliseconds: 5,
+            order: Order::Free.code(),
+            ..ferry.rule(ops::WRITE, Action::Delay)
+        });
+        handles.push(program.open(r"\\.\TestUntilCanceled"));
+        pending.push(handles[1].start(Op::Write { offset: 0, data: vec![1; 16] }));
+        // It becomes due, and finds no room.
+        let due = Instant::now() + Duration::from_millis(100);
+        until(|| Instant::now() > due);
+        assert_eq!((ferry.device().below, ferry.device().delayed), (1, 1));
+        assert!(handles[0].cancel(&pending[0]));
+        assert_eq!(pending[0].wait().status, NtStatus::CANCELLED);
+        until(|| ferry.device().delayed == 0 && ferry.device().below == 1);
         end(bed, handles, &pending, ferry);
     }
 
