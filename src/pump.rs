@@ -3,7 +3,7 @@
 //! Alarm, controls and handlers only wake it. A request that completes inside a send wakes nothing: the loops in [`hold::drain`],
 //! [`delay::drain`], [`limit::drain`] and [`split::drain`] go on, so the stack does not grow with what waits.
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use wdf::{
     Status,
@@ -17,6 +17,8 @@ use crate::{Ferry, delay, device::Crossing, hold, limit, split, wakes::Wakes, wa
 /// Wakes and serialises the runs: two never overlap, although the framework would let them.
 pub(crate) struct Pump {
     wakes: Wakes,
+    /// Counts the looks, for whose turn it is.
+    turn: AtomicU32,
     work: WorkItem,
 }
 
@@ -27,6 +29,7 @@ impl Pump {
     ) -> Result<Self, Status> {
         Ok(Self {
             wakes: Wakes::default(),
+            turn: AtomicU32::new(0),
             work: WorkItem::new(cx, device, run)?,
         })
     }
@@ -50,16 +53,21 @@ fn run(cx: &mut Cx<'_, Work>, device: &Device<Crossing>) {
     loop {
         device.pump.wakes.look();
         split::drain(cx, device);
-        // Held last: what waits there may wait for the others of its handle.
-        let next = [
-            delay::drain(cx, device),
-            limit::drain(cx, device),
-            hold::drain(cx, device),
-            house_keeping(cx),
-        ]
-        .into_iter()
-        .flatten()
-        .min();
+        // Whoever looks first gets the room there is below. By turns, or those that are due after a delay, and what their handles send behind
+        // them, would keep all others from going for as long as programs are busy.
+        let [first, second] = match device.pump.turn.fetch_add(1, Ordering::Relaxed) % 3 {
+            0 => [delay::drain(cx, device), limit::drain(cx, device)],
+            1 => [limit::drain(cx, device), delay::drain(cx, device)],
+            _ => {
+                hold::drain(cx, device);
+                [limit::drain(cx, device), delay::drain(cx, device)]
+            }
+        };
+        // Held last in any case: what waits there may wait for the others of its handle.
+        let next = [first, second, hold::drain(cx, device), house_keeping(cx)]
+            .into_iter()
+            .flatten()
+            .min();
         if let Some(due) = next {
             device.alarm.ask(cx, due);
         }

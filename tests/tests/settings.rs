@@ -98,6 +98,49 @@ rusty_fork_test! {
         end(bed, handles, &pending, ferry);
     }
 
+    /// Room is shared out by turns: what is due after a delay, and what its handles send behind it, does not keep the backlog from going.
+    #[test]
+    fn a_limit_gives_the_backlog_its_turn_beside_what_was_delayed() {
+        let bed = Bed::of(&["c/wdm-until-canceled.sys", "ferry.sys"]);
+        let program = Program::new();
+        let ferry = program.open_ferry();
+        ferry.limit(1);
+        let (mut handles, mut pending) = reads(&program, 1);
+        let rule = ferry.add(&Rule {
+            milliseconds: MINUTE,
+            ..ferry.rule(ops::WRITE, Action::Delay)
+        });
+        let delayed = program.open(r"\\.\TestUntilCanceled");
+        let writes: Vec<_> = (0..12)
+            .map(|_| delayed.start(Op::Write { offset: 0, data: vec![1; 16] }))
+            .collect();
+        handles.push(program.open(r"\\.\TestUntilCanceled"));
+        pending.push(handles[1].start(READ));
+        assert_eq!(ferry.remove(rule), NtStatus::SUCCESS);
+        assert_eq!((ferry.device().delayed, ferry.device().backlog), (12, 1));
+        assert!(handles[0].cancel(&pending[0]));
+        let mut before = 0;
+        for (went, write) in writes.iter().enumerate() {
+            // One more is below: the read out of the backlog, or the next write.
+            until(|| {
+                let device = ferry.device();
+                device.below == 1 && (device.backlog == 0 || device.delayed == 11 - went as u32)
+            });
+            if ferry.device().backlog == 0 {
+                break;
+            }
+            before += 1;
+            assert!(delayed.cancel(write));
+            assert_eq!(write.wait().status, NtStatus::CANCELLED);
+        }
+        assert!(before < 6, "{before} writes went before the read");
+        for write in &writes[before..] {
+            assert!(delayed.cancel(write));
+        }
+        delayed.close();
+        end(bed, handles, &pending, ferry);
+    }
+
     /// The backlog keeps the order of arrival: with one below at a time, writes end up in the order they were issued.
     #[test]
     fn a_limit_of_one_keeps_the_order_of_arrival() {
