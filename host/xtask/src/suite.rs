@@ -268,7 +268,7 @@ fn main_job(project: &Project) -> Result<Count> {
     let stressed = dock
         .ferryctl(&["stress", "--count", "50000", "--seed", "1"])
         .and(dock.ferryctl(&[
-            "stress", "--count", "50000", "--seed", "2", "--cancel", "50",
+            "stress", "--count", "50000", "--seed", "2", "--rules", "--cancel", "50",
         ]));
     let parked = checklist::parked_step(project, &dock);
     let stopped = dock.stop();
