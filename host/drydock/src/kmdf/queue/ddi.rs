@@ -209,13 +209,12 @@ fn find(call: &Call, queue: u64, tag: u64, file: u64, parameters: u64, out: u64)
         Some(wdm) => wdm,
         None => None,
     };
-    let found = retrieve::find(&queue, tag.as_ref(), wdm);
-    if let (Ok(request), true) = (&found, parameters != 0)
-        && let Some(irp) = request.irp()
-    {
-        request::write_parameters(parameters, irp, call.verifier());
-    }
-    give(out, found)
+    let look = |irp| {
+        if parameters != 0 {
+            request::write_parameters(parameters, irp, call.verifier());
+        }
+    };
+    give(out, retrieve::find(&queue, tag.as_ref(), wdm, look))
 }
 
 /// `WdfIoQueueRetrieveFoundRequest`: R-QUE-99, R-QUE-100; on success the driver owns the request.

@@ -151,10 +151,13 @@ pub(super) fn require_tag(call: &Call, tag: &Ref<Request>) -> Result<(), NtStatu
 }
 
 /// `WdfIoQueueFindRequest`: the first waiting request after `tag` that matches, with a reference added (R-QUE-96).
+///
+/// `look` is shown its IRP before the queue lets go of it: a moment later a cancellation may have completed it.
 pub(super) fn find(
     queue: &Ref<Queue>,
     tag: Option<&Ref<Request>>,
     file: Option<*mut FileObject>,
+    look: impl FnOnce(request::IrpRef),
 ) -> Result<Ref<Request>, NtStatus> {
     let state = queue.state.lock();
     let mut at = match tag {
@@ -171,6 +174,9 @@ pub(super) fn find(
         };
         let canceled = request.irp().is_some_and(request::IrpRef::is_canceled);
         if !canceled && file.is_none_or(|file| request.wdm_file_object() == Some(file)) {
+            if let Some(irp) = request.irp() {
+                look(irp);
+            }
             lifetime::reference(request.object());
             let mut inner = request.state();
             inner.found = true;
