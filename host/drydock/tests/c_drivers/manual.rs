@@ -52,6 +52,40 @@ rusty_fork_test! {
         end(stack);
     }
 
+    /// R-QUE-97: what a found request asks for is told as it was in the queue, however soon a cancellation takes it from there.
+    #[test]
+    fn a_request_that_is_canceled_while_it_is_found_is_described_as_it_was() {
+        let stack = start(&["manual"]);
+        let file = open("TestManual");
+        let canceling = std::sync::atomic::AtomicU32::new(4);
+        std::thread::scope(|scope| {
+            let canceling = &canceling;
+            for _ in 0..4 {
+                scope.spawn(move || {
+                    let file = open("TestManual");
+                    for channel in 0..5_000 {
+                        let readers: Vec<_> =
+                            (0..8).map(|more| file.start_read(channel % 7 + more, 4)).collect();
+                        for reader in &readers {
+                            file.cancel(reader);
+                            assert_eq!(reader.wait().status, NtStatus::CANCELLED);
+                        }
+                    }
+                    file.close();
+                    canceling.fetch_sub(1, std::sync::atomic::Ordering::AcqRel);
+                });
+            }
+            // Looks at every reader there is: none is on its channel.
+            while canceling.load(std::sync::atomic::Ordering::Acquire) != 0 {
+                let writer = file.start_write(100, b"x");
+                file.cancel(&writer);
+                assert_eq!(writer.wait().status, NtStatus::CANCELLED);
+            }
+        });
+        file.close();
+        end(stack);
+    }
+
     #[test]
     fn a_writer_that_comes_first_waits_for_its_reader() {
         let stack = start(&["manual"]);
